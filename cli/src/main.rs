@@ -1,0 +1,2 @@
+//! The `awaitscope` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The profile model and its file, flamegraphs and reports.

@@ -1,0 +1,95 @@
+//! x86-64.
+
+use crate::ids::Avma;
+use serde::{Deserialize, Serialize};
+
+/// How many registers [`Registers`] holds: the sixteen general ones and the
+/// instruction pointer, numbered as DWARF does (System V ABI, AMD64 supplement,
+/// figure 3.36).
+pub const REGISTER_COUNT: usize = 17;
+
+/// A register, by its DWARF number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Register(pub u16);
+
+impl Register {
+    /// `rbx`, kept by the callee.
+    pub const RBX: Self = Self(3);
+    /// `rbp`, the frame pointer where there is one; kept by the callee.
+    pub const RBP: Self = Self(6);
+    /// `rsp`, the stack pointer.
+    pub const RSP: Self = Self(7);
+    /// The return address column, which stands for `rip`.
+    pub const RA: Self = Self(16);
+    /// The registers a callee must keep (System V ABI, section 3.2.1).
+    pub const CALLEE_SAVED: [Self; 6] = [
+        Self::RBX,
+        Self::RBP,
+        Self(12),
+        Self(13),
+        Self(14),
+        Self(15),
+    ];
+}
+
+/// User registers of a thread, each known or not.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registers {
+    values: [u64; REGISTER_COUNT],
+    /// Bit `n` is set when register `n` is known.
+    known: u32,
+}
+
+impl Registers {
+    /// Only the instruction and stack pointers, as `/proc/PID/task/TID/syscall`
+    /// tells them.
+    #[must_use]
+    pub fn from_ip_sp(ip: Avma, sp: Avma) -> Self {
+        let mut registers = Self {
+            values: [0; REGISTER_COUNT],
+            known: 0,
+        };
+        registers.set(Register::RA, ip.0);
+        registers.set(Register::RSP, sp.0);
+        registers
+    }
+
+    /// The value of a register, if it is known.
+    #[must_use]
+    pub fn get(&self, register: Register) -> Option<u64> {
+        let index = usize::from(register.0);
+        (index < REGISTER_COUNT && self.known & (1 << index) != 0).then(|| self.values[index])
+    }
+
+    /// Makes a register known. A register without a place here is ignored.
+    pub fn set(&mut self, register: Register, value: u64) {
+        let index = usize::from(register.0);
+        if index < REGISTER_COUNT {
+            self.values[index] = value;
+            self.known |= 1 << index;
+        }
+    }
+
+    /// Makes a register unknown.
+    pub fn forget(&mut self, register: Register) {
+        self.known &= !(1u32.checked_shl(u32::from(register.0)).unwrap_or(0));
+    }
+
+    /// The instruction pointer; always known.
+    #[must_use]
+    pub fn ip(&self) -> Avma {
+        Avma(self.values[usize::from(Register::RA.0)])
+    }
+
+    /// The stack pointer; always known.
+    #[must_use]
+    pub fn sp(&self) -> Avma {
+        Avma(self.values[usize::from(Register::RSP.0)])
+    }
+}
+
+impl std::fmt::Debug for Registers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Registers(ip {}, sp {})", self.ip(), self.sp())
+    }
+}

@@ -1,0 +1,28 @@
+//! Where events come from.
+
+use crate::error::Error;
+use crate::event::Event;
+use crate::ids::Nanos;
+
+/// A stream of events: a live process, or a capture of one.
+pub trait SampleSource {
+    /// Hands every event that is complete to `sink`, in the order of time, and
+    /// returns the moment up to which nothing is missing: no later call gives an
+    /// event before it.
+    ///
+    /// # Errors
+    /// The source cannot be read any more.
+    fn drain(&mut self, sink: &mut dyn FnMut(Event)) -> Result<Nanos, Error>;
+
+    /// What the events of this source carry.
+    fn abilities(&self) -> Abilities;
+}
+
+/// What we are allowed to see of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Abilities {
+    /// Time in the kernel is sampled, and kernel frames come with it.
+    pub kernel: bool,
+    /// Switch records carry the user registers.
+    pub switch_registers: bool,
+}

@@ -1,0 +1,4 @@
+//! Turns raw samples into logical async stacks.
+mod frame;
+
+pub use frame::{Frame, FrameKind, Origin};

@@ -2,3 +2,4 @@
 mod frame;
 
 pub use frame::{Frame, FrameKind, Origin};
+pub mod names;

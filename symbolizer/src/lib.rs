@@ -3,3 +3,4 @@ mod frame;
 
 pub use frame::{Frame, FrameKind, Origin};
 pub mod names;
+pub mod types;

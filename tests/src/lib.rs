@@ -1,1 +1,35 @@
-//! End-to-end tests of awaitscope against real services.
+//! End-to-end tests of awaitscope, and what they need: real services that know
+//! their own truth, built in many flavours, and the profiler attached to them.
+//!
+//! A test reads like this:
+//!
+//! ```no_run
+//! use awaitscope_tests::{Flavour, Profiler, RunningService, ServiceBuild};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let mix = ServiceBuild::new("mix").tokio("1.40.0").flavour(Flavour::ThinLto);
+//! let mut service = RunningService::start(&mix.build()?, &["--only", "split"])?;
+//! service.mark()?;
+//! let recording = Profiler::get()?.record(service.pid(), &["-d", "20s", "-F", "99"])?;
+//! let truth = service.truth()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The services stand in `tests/services/`, each a small Cargo project of its
+//! own, outside the workspace: they depend on the versions of Tokio that users
+//! have, not on ours. They are built below `target/services/`, where they are
+//! found fresh the next time.
+mod build;
+mod elf;
+mod flavour;
+mod profiler;
+pub mod report;
+mod service;
+mod truth;
+
+pub use build::{BuiltService, NEWEST_TOKIO, ServiceBuild, TOKIO_VERSIONS};
+pub use flavour::Flavour;
+pub use profiler::{Profiler, Recording};
+pub use service::RunningService;
+pub use truth::{ExpectedFrame, KindTruth, LongPoll, Planted, TaskTruth, Truth};

@@ -1,0 +1,134 @@
+//! How a service is asked, and how it ends.
+
+use crate::json::Object;
+use crate::marker::Sources;
+use crate::{calibrate, ledger, marker};
+use std::io::{BufRead, Write};
+use std::time::Duration;
+
+/// No service lives longer than this, whatever happens to its parent.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// What a service can be told on its command line.
+pub struct Args {
+    seconds: Option<u64>,
+    only: Option<String>,
+    port: u16,
+}
+
+impl Args {
+    /// Reads the command line and measures how fast this machine is. To be
+    /// called first in `main`, before any thread is started: it blocks `SIGTERM`,
+    /// which one thread of [`serve`] then waits for.
+    pub fn read() -> Self {
+        let mut args = Self {
+            seconds: None,
+            only: None,
+            port: 0,
+        };
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            let value = words.next();
+            match (word.as_str(), value) {
+                ("--seconds", Some(value)) => args.seconds = Some(number(&value)),
+                ("--only", Some(value)) => args.only = Some(value),
+                ("--port", Some(value)) => args.port = number(&value) as u16,
+                _ => usage(&word),
+            }
+        }
+        block_sigterm();
+        calibrate();
+        args
+    }
+
+    /// Whether this part of the service should run.
+    pub fn wants(&self, part: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == part)
+    }
+
+    /// The port to listen on; 0 for any.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+fn number(value: &str) -> u64 {
+    value.parse().unwrap_or_else(|_| usage(value))
+}
+
+fn usage(word: &str) -> ! {
+    eprintln!("cannot understand {word:?}; known: --seconds N, --only PART, --port N");
+    std::process::exit(2);
+}
+
+/// Says `READY`, answers questions on standard input, and ends the process when
+/// its time is over, on `SIGTERM`, or (unless `--seconds` was given) when
+/// standard input ends. Tells the truth a last time then.
+///
+/// `ready` may add to the `READY` line; `sources` are the service's files with
+/// markers in them.
+pub fn serve(args: &Args, service: &'static str, sources: Sources, ready: &str) -> ! {
+    std::thread::sleep(Duration::from_millis(500));
+    ledger::mark();
+    println!("READY pid={}{ready}", std::process::id());
+    let time = args.seconds.map_or(LONGEST, Duration::from_secs);
+    std::thread::spawn(move || {
+        std::thread::sleep(time.min(LONGEST));
+        finish(service, sources);
+    });
+    std::thread::spawn(move || {
+        wait_for_sigterm();
+        finish(service, sources);
+    });
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        match line.trim() {
+            "mark" => println!("MARKED {}", ledger::mark()),
+            "truth" => tell(service, sources),
+            other => eprintln!("cannot understand {other:?}; known: mark, truth"),
+        }
+    }
+    if args.seconds.is_none() {
+        finish(service, sources);
+    }
+    loop {
+        std::thread::park();
+    }
+}
+
+fn finish(service: &str, sources: Sources) -> ! {
+    tell(service, sources);
+    std::process::exit(0)
+}
+
+fn tell(service: &str, sources: Sources) {
+    let mut object = Object::new();
+    object
+        .number("schema", 1)
+        .text("service", service)
+        .number("pid", u64::from(std::process::id()));
+    ledger::describe(&mut object);
+    marker::describe(sources, &mut object);
+    // A parent that does not listen any more is no reason to fail.
+    let _ = writeln!(std::io::stdout().lock(), "{}", object.end());
+}
+
+fn sigterm() -> libc::sigset_t {
+    // SAFETY: the set is made empty before it is used.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGTERM);
+        set
+    }
+}
+
+fn block_sigterm() {
+    // SAFETY: a valid set, and the old mask is not asked for.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &sigterm(), std::ptr::null_mut()) };
+}
+
+fn wait_for_sigterm() {
+    let mut signal = 0;
+    // SAFETY: a valid set and a valid place for the answer.
+    unsafe { libc::sigwait(&sigterm(), &mut signal) };
+}

@@ -1,0 +1,71 @@
+//! Comments in a service's source that say what the profiler should find.
+//!
+//! `//~ culprit KIND CAUSE SYSCALL FUNCTION` stands on the line that blocks the
+//! worker in every poll of that kind: `FUNCTION` is the one around the line, and
+//! `SYSCALL` is `-` when there is none.
+//!
+//! `//~ frame SHAPE DEPTH async|sync FUNCTION` stands on the line that is awaited
+//! or run in the frame at that depth (0 is the root). `*` behind the depth: the
+//! frame stands there several times in a row. `?`: it may be missing, because it
+//! is a wrapper. Only the frames of the service itself are told.
+
+use crate::json::{Object, array};
+
+/// The source files that have markers: their names as a debugger shows them, and
+/// their texts.
+pub type Sources = &'static [(&'static str, &'static str)];
+
+/// Where a marker stands.
+struct Place {
+    file: &'static str,
+    line: u64,
+}
+
+/// Writes what the markers in `sources` say.
+pub(crate) fn describe(sources: Sources, into: &mut Object) {
+    into.raw("planted", &array(markers(sources, "culprit").map(culprit)))
+        .raw("frames", &array(markers(sources, "frame").map(frame)));
+}
+
+/// The markers of one sort: the place and the words of each.
+fn markers(sources: Sources, sort: &'static str) -> impl Iterator<Item = (Place, &'static str)> {
+    sources.iter().flat_map(move |&(file, text)| {
+        (1..).zip(text.lines()).filter_map(move |(line, text)| {
+            let words = text.split_once("//~ ")?.1.strip_prefix(sort)?.trim();
+            Some((Place { file, line }, words))
+        })
+    })
+}
+
+fn culprit((place, text): (Place, &str)) -> String {
+    let mut words = text.splitn(4, ' ');
+    let mut next = || words.next().unwrap_or_default();
+    let mut object = Object::new();
+    object
+        .text("kind", next())
+        .text("cause", next())
+        .text("syscall", next())
+        .text("function", next())
+        .text("file", place.file)
+        .number("line", place.line);
+    object.end()
+}
+
+fn frame((place, text): (Place, &str)) -> String {
+    let mut words = text.splitn(4, ' ');
+    let mut next = || words.next().unwrap_or_default();
+    let shape = next();
+    let depth = next();
+    let digits = depth.trim_end_matches(['*', '?']);
+    let mut object = Object::new();
+    object
+        .text("shape", shape)
+        .raw("depth", digits)
+        .raw("repeated", &depth.ends_with('*').to_string())
+        .raw("optional", &depth.ends_with('?').to_string())
+        .text("kind", next())
+        .text("function", next())
+        .text("file", place.file)
+        .number("line", place.line);
+    object.end()
+}

@@ -1,1 +1,39 @@
-//! The profile model and its file, flamegraphs and reports.
+//! The profile of a service's async tasks: its model and its file, flamegraphs
+//! and reports.
+//!
+//! # What it does
+//!
+//! - [`ProfileBuilder`] takes what a recording finds (logical stacks, tasks,
+//!   times, stalls) and keeps it small: everything is interned, and every table
+//!   has a limit past which things are summed and counted, never dropped in
+//!   silence. An hour of eight busy threads stays well below 200 MB.
+//! - [`Profile`] is the result: one value that holds everything the views need,
+//!   as a file ([`Profile::save`], [`Profile::load`]) that opens on any machine.
+//!
+//! # What you bring
+//!
+//! Stacks of [`Frame`](awaitscope_symbolizer::Frame)s that are already logical
+//! (inlined calls expanded, machinery marked), and times in nanoseconds since
+//! the recording began.
+//!
+//! # What it does not do
+//!
+//! It never touches a live process, knows no async runtime by name except in
+//! the advice it gives, and neither prints nor exits. A profile file is
+//! untrusted input: it is read within bounds and checked as a whole before
+//! anything uses it.
+
+mod builder;
+mod error;
+mod output;
+mod profile;
+#[cfg(test)]
+mod sample;
+
+pub use builder::ProfileBuilder;
+pub use error::Error;
+pub use output::save;
+pub use profile::{
+    Cause, FrameId, Kind, KindClass, KindId, Profile, Quality, RecordingOptions, RuntimeInfo,
+    StackId, Stall, State, Target, Task, TaskId, Thread, ThreadId, ThreadRole, WeightKey,
+};

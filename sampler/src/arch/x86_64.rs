@@ -22,8 +22,14 @@ impl Register {
     /// The return address column, which stands for `rip`.
     pub const RA: Self = Self(16);
     /// The registers a callee must keep (System V ABI, section 3.2.1).
-    pub const CALLEE_SAVED: [Self; 6] =
-        [Self::RBX, Self::RBP, Self(12), Self(13), Self(14), Self(15)];
+    pub const CALLEE_SAVED: [Self; 6] = [
+        Self::RBX,
+        Self::RBP,
+        Self(12),
+        Self(13),
+        Self(14),
+        Self(15),
+    ];
 }
 
 /// User registers of a thread, each known or not.

@@ -113,6 +113,23 @@ impl Event {
     }
 }
 
+impl Event {
+    pub(crate) fn set_time(&mut self, to: Nanos) {
+        match self {
+            Self::Sample(sample) => sample.time = to,
+            Self::SwitchOut { time, .. }
+            | Self::SwitchIn { time, .. }
+            | Self::ThreadStart { time, .. }
+            | Self::ThreadExit { time, .. }
+            | Self::ThreadName { time, .. }
+            | Self::Exec { time, .. }
+            | Self::Mapped { time, .. }
+            | Self::Lost { time, .. }
+            | Self::Throttled { time } => *time = to,
+        }
+    }
+}
+
 /// Why a thread left its CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

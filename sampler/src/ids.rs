@@ -93,6 +93,12 @@ impl Nanos {
     }
 }
 
+impl Default for Nanos {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
 impl Add for Nanos {
     type Output = Self;
 

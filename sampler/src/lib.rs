@@ -1,16 +1,33 @@
 //! Watches the threads of a running Linux process, without stopping it.
 mod arch;
+mod assemble;
+mod attachment;
+mod descriptors;
 mod error;
 mod event;
 mod ids;
+mod launch;
+mod lineage;
+mod live;
+mod maps;
+mod memory;
+mod open;
+mod options;
+mod order;
 mod process;
+mod procfs;
+mod record;
+mod ring;
+mod rings;
 mod source;
+mod sys;
 
 pub use arch::{REGISTER_COUNT, Register, Registers};
+pub use attachment::{Attachment, Footprint};
 pub use error::Error;
 pub use event::{Event, Sample, StackCopy, SwitchReason};
 pub use ids::{Avma, Nanos, Pid, Tid};
-pub use process::{
-    BlockedThread, Mapped, Mapping, Permissions, Process, ReadMemory, ReadRequest,
-};
+pub use live::{Facts, LiveProcess};
+pub use options::{Children, KernelPart, Options, SwitchRegisters};
+pub use process::{BlockedThread, Mapped, Mapping, Permissions, Process, ReadMemory, ReadRequest};
 pub use source::{Abilities, SampleSource};

@@ -73,6 +73,12 @@ pub trait Process: ReadMemory {
 
     /// Where a thread sleeps, if it sleeps in a system call right now.
     fn blocked_in(&self, tid: Tid) -> Option<BlockedThread>;
+
+    /// The number by which a thread knows itself: the one in its own PID namespace, which is
+    /// another than `tid` when it runs in a container and we do not.
+    fn own_number(&self, tid: Tid) -> Option<u32> {
+        Some(tid.0)
+    }
 }
 
 /// A thread that sleeps, as `/proc/PID/task/TID/syscall` tells it.

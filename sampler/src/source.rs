@@ -14,6 +14,15 @@ pub trait SampleSource {
     /// The source cannot be read any more.
     fn drain(&mut self, sink: &mut dyn FnMut(Event)) -> Result<Nanos, Error>;
 
+    /// Hands over everything that is there, also what would have to wait for its turn: for
+    /// the end of a recording. Returns the moment up to which events were given.
+    ///
+    /// # Errors
+    /// The source cannot be read any more.
+    fn finish(&mut self, sink: &mut dyn FnMut(Event)) -> Result<Nanos, Error> {
+        self.drain(sink)
+    }
+
     /// What the events of this source carry.
     fn abilities(&self) -> Abilities;
 }

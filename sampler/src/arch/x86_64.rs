@@ -22,14 +22,8 @@ impl Register {
     /// The return address column, which stands for `rip`.
     pub const RA: Self = Self(16);
     /// The registers a callee must keep (System V ABI, section 3.2.1).
-    pub const CALLEE_SAVED: [Self; 6] = [
-        Self::RBX,
-        Self::RBP,
-        Self(12),
-        Self(13),
-        Self(14),
-        Self(15),
-    ];
+    pub const CALLEE_SAVED: [Self; 6] =
+        [Self::RBX, Self::RBP, Self(12), Self(13), Self(14), Self(15)];
 }
 
 /// User registers of a thread, each known or not.
@@ -91,5 +85,43 @@ impl Registers {
 impl std::fmt::Debug for Registers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Registers(ip {}, sp {})", self.ip(), self.sp())
+    }
+}
+
+/// The registers a sample is asked to carry: all general ones, flags and segments
+/// of code and stack (`PERF_REG_X86_AX` to `PERF_REG_X86_SS` and
+/// `PERF_REG_X86_R8` to `PERF_REG_X86_R15` of `asm/perf_regs.h`).
+pub(crate) const PERF_REGISTERS: u64 = 0x00ff_0fff;
+
+/// Where register `n` of DWARF stands in the kernel's own numbering
+/// (`enum perf_event_x86_regs` of `asm/perf_regs.h`, which follows the names:
+/// ax, bx, cx, dx, si, di, bp, sp, ip).
+const PERF_NUMBER: [u64; REGISTER_COUNT] = [
+    0,  // rax
+    3,  // rdx
+    2,  // rcx
+    1,  // rbx
+    4,  // rsi
+    5,  // rdi
+    6,  // rbp
+    7,  // rsp
+    16, // r8
+    17, 18, 19, 20, 21, 22, 23, // to r15
+    8,  // rip
+];
+
+impl Registers {
+    /// The registers of a sample, given the value of each by the kernel's
+    /// number; `None` unless it tells ip and sp.
+    pub(crate) fn from_perf(value: impl Fn(u64) -> Option<u64>) -> Option<Self> {
+        let known = |register: Register| value(PERF_NUMBER[usize::from(register.0)]);
+        let mut registers =
+            Self::from_ip_sp(Avma(known(Register::RA)?), Avma(known(Register::RSP)?));
+        for (dwarf, perf) in (0u16..).zip(PERF_NUMBER) {
+            if let Some(value) = value(perf) {
+                registers.set(Register(dwarf), value);
+            }
+        }
+        Some(registers)
     }
 }

@@ -1,0 +1,369 @@
+//! Watching a live process.
+
+use crate::assemble::process_of;
+use crate::error::Error;
+use crate::event::Event;
+use crate::ids::{Nanos, Pid, Tid};
+use crate::lineage::{Lineage, Verdict};
+use crate::open::{self, Begin, Plan};
+use crate::options::{Children, Options};
+use crate::order::Order;
+use crate::procfs::{self, Folder};
+use crate::record::{Kind, NamedBy, Parser, Record, What};
+use crate::ring::Sane;
+use crate::rings::{CpuRing, open_rings};
+use crate::source::{Abilities, SampleSource};
+use crate::{descriptors, sys};
+use perf_event::Counter;
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::BorrowedFd;
+
+/// A CPU needs this long, at most, from looking at the clock for a record to having written
+/// it. Longer ones (a virtual CPU that lost its host in between) are caught by [`Order::hold`].
+const WRITING: Nanos = Nanos(1_000_000);
+
+/// How often threads that escaped us are looked for. None should.
+const RECONCILE: Nanos = Nanos::from_millis(1000);
+
+/// While attaching, the threads are listed again until no new ones show up, but not
+/// more often than this: what a process that starts threads without pause has by then
+/// is found by the later look.
+const ROUNDS: usize = 8;
+
+/// Our hold on a live process: its events come out of it. Letting it go lets the process
+/// go; neither stops it for a moment.
+#[derive(Debug)]
+pub struct Attachment {
+    pid: Pid,
+    folder: Folder,
+    children: Children,
+    plan: Plan,
+    parser: Parser,
+    rings: Vec<CpuRing>,
+    ring_bytes: usize,
+    counters: HashMap<u64, Counter>,
+    lineage: Lineage,
+    order: Order,
+    reconciled: Nanos,
+    suspects: Vec<Tid>,
+}
+
+/// What it takes to watch a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    /// Open perf events.
+    pub descriptors: usize,
+    /// CPUs watched, each with a ring.
+    pub rings: usize,
+    /// How many bytes each ring holds.
+    pub ring_bytes: usize,
+}
+
+impl Attachment {
+    /// Begins to watch all threads of a running process, and those it will start.
+    ///
+    /// # Errors
+    /// The process is not there, or may not be watched, or the system does not allow for
+    /// it; each case is an error of its own, with advice.
+    pub fn attach(pid: Pid, options: &Options) -> Result<Self, Error> {
+        Self::begin(pid, options, Begin::Now)
+    }
+
+    pub(crate) fn begin(pid: Pid, options: &Options, begin: Begin) -> Result<Self, Error> {
+        let folder = Folder::open(pid)?;
+        let threads = living_threads(pid, &folder)?;
+        let cpus = procfs::online_cpus()?;
+        let mut plan = grant(Plan::wished(options, begin)?, pid, &threads, &cpus)?;
+        make_room(&mut plan, threads.len(), cpus.len())?;
+        let record = plan.stack_bytes as usize + 1024;
+        let (rings, ring_bytes) = open_rings(&cpus, options.ring_bytes, record)?;
+        let mut attachment = Self {
+            pid,
+            folder,
+            children: options.children,
+            parser: Parser::new(plan.kernel),
+            plan,
+            rings,
+            ring_bytes,
+            counters: HashMap::new(),
+            lineage: Lineage::default(),
+            order: Order::default(),
+            reconciled: sys::now(),
+            suspects: Vec::new(),
+        };
+        attachment.open_all()?;
+        attachment.plan.begin = Begin::Now;
+        Ok(attachment)
+    }
+
+    /// The process that is watched.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// What it takes to watch it.
+    #[must_use]
+    pub fn footprint(&self) -> Footprint {
+        Footprint {
+            descriptors: self.counters.len(),
+            rings: self.rings.len(),
+            ring_bytes: self.ring_bytes,
+        }
+    }
+
+    /// The descriptors of the rings, for `poll` and its like: one becomes readable when its ring
+    /// is half full. Whoever drains every few milliseconds need not wait for that.
+    pub fn ring_descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.rings.iter().map(CpuRing::descriptor)
+    }
+
+    /// Opens the events on every thread, until no thread is left without.
+    fn open_all(&mut self) -> Result<(), Error> {
+        let mut attached = 0;
+        for _ in 0..ROUNDS {
+            let mut news = 0;
+            for tid in self.folder.threads()? {
+                if !self.lineage.knows(tid) {
+                    news += 1;
+                    if self.open_thread(tid)? == Opened::Wholly {
+                        attached += 1;
+                    }
+                }
+            }
+            if news == 0 {
+                break;
+            }
+        }
+        if attached == 0 {
+            return Err(Error::Exited(self.pid));
+        }
+        Ok(())
+    }
+
+    /// Opens all events on a thread. Gives up the registers of switches when descriptors
+    /// run out.
+    fn open_thread(&mut self, tid: Tid) -> Result<Opened, Error> {
+        self.lineage.note(tid);
+        for index in 0..self.rings.len() {
+            for &kind in self.plan.kinds() {
+                match self.open_event(kind, tid, index) {
+                    Ok(()) => {}
+                    Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                        return Ok(Opened::Gone);
+                    }
+                    // The CPU went off line.
+                    Err(error) if error.raw_os_error() == Some(libc::ENODEV) => break,
+                    Err(error) if open::is_out_of_descriptors(&error) => {
+                        self.find_room(kind, tid, index)?;
+                    }
+                    Err(error) => return Err(open::explain(error, kind, self.pid)),
+                }
+            }
+        }
+        Ok(Opened::Wholly)
+    }
+
+    fn find_room(&mut self, kind: Kind, tid: Tid, index: usize) -> Result<(), Error> {
+        let threads = self.folder.threads()?.len();
+        make_room(&mut self.plan, threads, self.rings.len())?;
+        if !self.plan.switch_registers {
+            let lineage = &self.lineage;
+            self.counters
+                .retain(|&id, _| lineage.kind_of(id) != Some(Kind::Switch));
+            if kind == Kind::Switch {
+                return Ok(());
+            }
+        }
+        self.open_event(kind, tid, index)
+            .map_err(|error| open::explain(error, kind, self.pid))
+    }
+
+    fn open_event(&mut self, kind: Kind, tid: Tid, index: usize) -> io::Result<()> {
+        let ring = &self.rings[index];
+        let counter = self.plan.open(kind, tid, ring.cpu)?;
+        sys::set_output(&counter, ring.descriptor())?;
+        self.lineage.opened(counter.id(), tid, kind);
+        self.counters.insert(counter.id(), counter);
+        Ok(())
+    }
+
+    /// Takes all records out of the rings.
+    fn read_rings(&mut self) {
+        let Self {
+            rings,
+            parser,
+            lineage,
+            order,
+            counters,
+            ..
+        } = self;
+        let mut surplus = Vec::new();
+        for CpuRing {
+            ring, assembler, ..
+        } in rings
+        {
+            let sane = ring.read(&mut |raw| {
+                let Some(record) = parser.parse(raw, |id| lineage.kind_of(id)) else {
+                    return;
+                };
+                let ours = self.children == Children::Follow
+                    || process_of(&record).is_none_or(|pid| pid == self.pid);
+                if !ours {
+                    return;
+                }
+                match judge(lineage, &record) {
+                    Verdict::Take => assembler.take(record, &mut |event| order.hold(event)),
+                    Verdict::Skip => {}
+                    Verdict::SkipAndClose(id) => surplus.push(id),
+                }
+            });
+            if sane == Sane::No {
+                order.hold(Event::Lost {
+                    count: 1,
+                    time: sys::now(),
+                });
+            }
+        }
+        for id in surplus {
+            counters.remove(&id);
+        }
+    }
+
+    /// Looks for threads that we do not watch: none inherited, none found while attaching.
+    /// A thread is under suspicion when it is listed and no record has told of it; a
+    /// record on its way has until the next drain.
+    fn reconcile(&mut self, now: Nanos) {
+        for tid in std::mem::take(&mut self.suspects) {
+            if !self.lineage.knows(tid) {
+                // It may have ended, and if descriptors are short it stays unwatched.
+                let _ = self.open_thread(tid);
+            }
+        }
+        if now.since(self.reconciled) >= RECONCILE {
+            self.reconciled = now;
+            let mut listed = self.folder.threads().unwrap_or_default();
+            listed.retain(|&tid| !self.lineage.knows(tid));
+            self.suspects = listed;
+        }
+    }
+}
+
+impl SampleSource for Attachment {
+    fn drain(&mut self, sink: &mut dyn FnMut(Event)) -> Result<Nanos, Error> {
+        let now = sys::now();
+        self.read_rings();
+        self.reconcile(now);
+        Ok(self.order.release(now - WRITING, sink))
+    }
+
+    fn finish(&mut self, sink: &mut dyn FnMut(Event)) -> Result<Nanos, Error> {
+        self.read_rings();
+        Ok(self.order.release_all(sys::now(), sink))
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            kernel: self.plan.kernel,
+            switch_registers: self.plan.switch_registers,
+        }
+    }
+}
+
+/// How far the events of a thread could be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opened {
+    Wholly,
+    /// It ended meanwhile.
+    Gone,
+}
+
+fn judge(lineage: &mut Lineage, record: &Record) -> Verdict {
+    let &Record {
+        id, cpu, tid, time, ..
+    } = record;
+    match record.what {
+        // A loss is one of the ring, whichever event reports it.
+        What::Lost(_) => Verdict::Take,
+        What::Name {
+            pid,
+            by: NamedBy::Exec,
+            ..
+        } => lineage.judge_exec(id, pid, cpu, time),
+        What::Start { tid: started, .. } => {
+            lineage.note(started);
+            lineage.judge(id, tid, cpu)
+        }
+        What::Exit { tid: ended, .. } => {
+            let verdict = lineage.judge(id, tid, cpu);
+            if verdict == Verdict::Take {
+                lineage.ended(ended);
+            }
+            verdict
+        }
+        _ => lineage.judge(id, tid, cpu),
+    }
+}
+
+/// The threads of a process that can be watched at all.
+fn living_threads(pid: Pid, folder: &Folder) -> Result<Vec<Tid>, Error> {
+    let stat = folder.stat()?;
+    if stat.is_kernel_thread() {
+        return Err(Error::KernelThread {
+            pid,
+            name: stat.name,
+        });
+    }
+    let process = folder.process()?;
+    if process != pid {
+        return Err(Error::NotAProcess { tid: pid, process });
+    }
+    // The first thread may have ended and left the others running.
+    let mut threads = folder.threads()?;
+    threads.retain(|&tid| {
+        folder
+            .thread_stat(tid)
+            .is_some_and(|stat| !stat.has_ended())
+    });
+    if threads.is_empty() {
+        return Err(Error::Exited(pid));
+    }
+    Ok(threads)
+}
+
+/// Finds out what is permitted, on the first thread that does not end meanwhile.
+fn grant(wished: Plan, pid: Pid, threads: &[Tid], cpus: &[u32]) -> Result<Plan, Error> {
+    for &tid in threads {
+        for &cpu in cpus {
+            match wished.clone().granted(pid, tid, cpu) {
+                Err(Error::Exited(_)) => break,
+                Err(Error::Unsupported { source, .. })
+                    if source.raw_os_error() == Some(libc::ENODEV) => {}
+                result => return result,
+            }
+        }
+    }
+    Err(Error::Exited(pid))
+}
+
+/// Makes room for the descriptors of so many threads, without the registers of
+/// switches if need be.
+fn make_room(plan: &mut Plan, threads: usize, cpus: usize) -> Result<(), Error> {
+    loop {
+        let kinds = plan.kinds().len();
+        let needed = (threads * cpus * kinds + cpus) as u64;
+        match descriptors::make_room(needed) {
+            Ok(()) => return Ok(()),
+            Err(_) if plan.switch_registers => plan.switch_registers = false,
+            Err(allowed) => {
+                return Err(Error::Descriptors {
+                    threads,
+                    cpus,
+                    needed,
+                    allowed,
+                });
+            }
+        }
+    }
+}

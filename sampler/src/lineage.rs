@@ -1,0 +1,148 @@
+//! Which event a thread is watched by, when more than one watches it.
+//!
+//! While we attach, threads go on starting threads. One that starts after its
+//! parent was attached inherits the parent's events; one that started a moment before does not,
+//! and must be attached itself. From outside the two look the same, and the truth may differ
+//! from CPU to CPU, since a parent is attached one CPU after the other. So every
+//! thread that shows up while we attach is attached; and the records then tell which were
+//! watched already: a record *about* thread T on CPU c, written by an event that was opened on
+//! another thread, proves that T inherited on c. From then on the event opened on T
+//! for c is one too many, and is to be closed (which closes the copies that T's own children
+//! inherited from it as well). Until then, of two records about the same, only the one of the
+//! event that came first is taken.
+
+use crate::ids::{Nanos, Pid, Tid};
+use crate::record::Kind;
+use std::collections::HashMap;
+
+/// What is known of the events and the threads they watch.
+#[derive(Debug, Default)]
+pub(crate) struct Lineage {
+    opened: HashMap<u64, Opened>,
+    threads: HashMap<Tid, Watched>,
+    last_exec: HashMap<Pid, Nanos>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Opened {
+    on: Tid,
+    kind: Kind,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Closed,
+}
+
+/// The event whose records count, by CPU and kind.
+#[derive(Debug, Default)]
+struct Watched {
+    by: HashMap<(u32, Kind), u64>,
+}
+
+/// What to do with a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It counts.
+    Take,
+    /// Another event tells the same.
+    Skip,
+    /// Another event tells the same, and this one is to be closed.
+    SkipAndClose(u64),
+}
+
+/// Two records of one exec are this close; two execs of a process are not.
+const ONE_EXEC: Nanos = Nanos(200_000);
+
+impl Lineage {
+    /// An event was opened on a thread.
+    pub(crate) fn opened(&mut self, id: u64, on: Tid, kind: Kind) {
+        let state = State::Open;
+        self.opened.insert(id, Opened { on, kind, state });
+    }
+
+    /// What the event `id` does, if it is one of ours.
+    pub(crate) fn kind_of(&self, id: u64) -> Option<Kind> {
+        self.opened.get(&id).map(|opened| opened.kind)
+    }
+
+    /// Whether this thread has been heard of in a record, or was attached.
+    pub(crate) fn knows(&self, tid: Tid) -> bool {
+        self.threads.contains_key(&tid)
+    }
+
+    /// This thread exists and is watched.
+    pub(crate) fn note(&mut self, tid: Tid) {
+        self.threads.entry(tid).or_default();
+    }
+
+    /// This thread ended; its number may come again.
+    pub(crate) fn ended(&mut self, tid: Tid) {
+        self.threads.remove(&tid);
+    }
+
+    /// Whether a record of event `id`, written on `cpu` while `tid` ran, counts.
+    pub(crate) fn judge(&mut self, id: u64, tid: Tid, cpu: u32) -> Verdict {
+        let Some(&Opened { on, kind, .. }) = self.opened.get(&id) else {
+            return Verdict::Skip;
+        };
+        let by = &mut self.threads.entry(tid).or_default().by;
+        let counts = by.entry((cpu, kind)).or_insert(id);
+        if *counts == id {
+            return Verdict::Take;
+        }
+        let rival = *counts;
+        let Some(rival_opened) = self.opened.get(&rival).copied() else {
+            *counts = id;
+            return Verdict::Take;
+        };
+        if rival_opened.state == State::Closed {
+            *counts = id;
+            return Verdict::Take;
+        }
+        // Both live. The one that `tid` inherited has seniority.
+        if on == tid {
+            self.close(id)
+        } else if rival_opened.on == tid {
+            *counts = id;
+            self.close(rival)
+        } else {
+            Verdict::Skip
+        }
+    }
+
+    /// Whether a record that tells of an exec counts. If it does, the process has one thread
+    /// now, which has taken over the number of the first one: whatever was known of who
+    /// watches whom is void.
+    pub(crate) fn judge_exec(&mut self, id: u64, pid: Pid, cpu: u32, time: Nanos) -> Verdict {
+        let Some(kind) = self.kind_of(id) else {
+            return Verdict::Skip;
+        };
+        let tid = Tid(pid.0);
+        let same = |watched: &Watched| watched.by.get(&(cpu, kind)) == Some(&id);
+        let again = self
+            .last_exec
+            .get(&pid)
+            .is_some_and(|&last| time.since(last) < ONE_EXEC);
+        if again && !self.threads.get(&tid).is_some_and(same) {
+            return Verdict::Skip;
+        }
+        self.last_exec.insert(pid, time);
+        for watched in self.threads.values_mut() {
+            watched.by.clear();
+        }
+        self.judge(id, tid, cpu)
+    }
+
+    fn close(&mut self, id: u64) -> Verdict {
+        match self.opened.get_mut(&id) {
+            Some(opened) if opened.state == State::Open => {
+                opened.state = State::Closed;
+                Verdict::SkipAndClose(id)
+            }
+            _ => Verdict::Skip,
+        }
+    }
+}

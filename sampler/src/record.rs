@@ -1,0 +1,285 @@
+//! From the bytes of a record to what it says.
+//!
+//! Two kinds of events write into our rings (see [`Kind`]). Their samples differ in
+//! layout, so a sample begins with the number of its event
+//! (`PERF_SAMPLE_IDENTIFIER`). All other records end with the same trailer for both:
+//! pid, tid, time, cpu, number of the event (`sample_id_all`).
+
+use crate::arch::{PERF_REGISTERS, Registers};
+use crate::event::{Sample, StackCopy, SwitchReason};
+use crate::ids::{Avma, Nanos, Pid, Tid};
+use crate::ring::RawRecord;
+use linux_perf_event_reader::{
+    BranchSampleFormat, ContextSwitchRecord, Endianness, EventRecord, RawData, RawEventRecord,
+    ReadFormat, RecordIdParseInfo, RecordParseInfo, RecordType, SampleFormat, SampleRecord,
+    TaskWasPreempted,
+};
+
+/// What an event of ours does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    /// Samples a running thread by the clock, and tells of everything else.
+    Clock,
+    /// Takes the registers of a thread that leaves its CPU.
+    Switch,
+}
+
+/// `PERF_RECORD_LOST_SAMPLES` of `linux/perf_event.h`.
+const LOST_SAMPLES: u32 = 13;
+
+/// Addresses from here on in a call chain are marks, not addresses
+/// (`PERF_CONTEXT_MAX`).
+const CHAIN_MARKS: u64 = -4095_i64 as u64;
+
+/// `PROT_EXEC` of `sys/mman.h`, as a record of a mapping shows it.
+const EXECUTABLE: u32 = 4;
+
+/// A record, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// The event that wrote it; an inherited one has the number of the event it
+    /// comes from (`primary_event_id` in `kernel/events/core.c`).
+    pub id: u64,
+    /// The CPU it was written on.
+    pub cpu: u32,
+    /// The process of the thread that ran as it was written.
+    pub pid: Pid,
+    /// That thread.
+    pub tid: Tid,
+    /// When.
+    pub time: Nanos,
+    /// What happened.
+    pub what: What,
+}
+
+/// What a record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum What {
+    Sample(Sample),
+    /// The registers with which the thread is about to leave its CPU.
+    Leaving(Option<Registers>),
+    Out(SwitchReason),
+    In,
+    Start {
+        pid: Pid,
+        tid: Tid,
+    },
+    Exit {
+        pid: Pid,
+        tid: Tid,
+    },
+    Name {
+        pid: Pid,
+        tid: Tid,
+        name: String,
+        by: NamedBy,
+    },
+    Mapped {
+        pid: Pid,
+        start: Avma,
+        length: u64,
+    },
+    Lost(u64),
+    Throttled,
+}
+
+/// How a thread came to a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NamedBy {
+    /// It asked for it.
+    Itself,
+    /// It runs a new program.
+    Exec,
+}
+
+/// What a sample of the given kind carries (`perf_event_attr.sample_type`).
+pub(crate) fn sample_format(kind: Kind, kernel: bool) -> SampleFormat {
+    let both = SampleFormat::IDENTIFIER
+        | SampleFormat::TID
+        | SampleFormat::TIME
+        | SampleFormat::CPU
+        | SampleFormat::REGS_USER;
+    match kind {
+        Kind::Switch => both,
+        Kind::Clock => {
+            let chain = if kernel {
+                SampleFormat::CALLCHAIN
+            } else {
+                SampleFormat::empty()
+            };
+            both | SampleFormat::IP | SampleFormat::PERIOD | SampleFormat::STACK_USER | chain
+        }
+    }
+}
+
+/// Understands the records of our rings.
+#[derive(Debug)]
+pub(crate) struct Parser {
+    clock: RecordParseInfo,
+    switch: RecordParseInfo,
+}
+
+impl Parser {
+    /// `kernel`: whether the samples carry the kernel's call chain.
+    pub(crate) fn new(kernel: bool) -> Self {
+        Self {
+            clock: parse_info(sample_format(Kind::Clock, kernel)),
+            switch: parse_info(sample_format(Kind::Switch, kernel)),
+        }
+    }
+
+    /// What `raw` says; `None` if it is of no interest, comes from an event that
+    /// `kind_of` does not know, or makes no sense.
+    pub(crate) fn parse(
+        &self,
+        raw: RawRecord<'_>,
+        kind_of: impl Fn(u64) -> Option<Kind>,
+    ) -> Option<Record> {
+        let record_type = RecordType(raw.kind);
+        let kind = if record_type == RecordType::SAMPLE {
+            kind_of(u64::from_le_bytes(raw.body.get(..8)?.try_into().ok()?))?
+        } else {
+            Kind::Clock
+        };
+        let info = match kind {
+            Kind::Clock => &self.clock,
+            Kind::Switch => &self.switch,
+        };
+        let body = RawData::from(raw.body);
+        let record = RawEventRecord::new(record_type, raw.misc, body, *info);
+        let common = record.common_data().ok()?;
+        let what = if raw.kind == LOST_SAMPLES {
+            What::Lost(u64::from_le_bytes(raw.body.get(..8)?.try_into().ok()?))
+        } else {
+            understand(record.parse().ok()?, kind)?
+        };
+        Some(Record {
+            id: common.id?,
+            cpu: common.cpu?,
+            pid: pid(common.pid?),
+            tid: tid(common.tid?),
+            time: Nanos(common.timestamp?),
+            what,
+        })
+    }
+}
+
+fn understand(record: EventRecord<'_>, kind: Kind) -> Option<What> {
+    Some(match record {
+        EventRecord::Sample(sample) => match kind {
+            Kind::Clock => What::Sample(take_sample(&sample)?),
+            Kind::Switch => What::Leaving(registers(&sample)),
+        },
+        EventRecord::ContextSwitch(ContextSwitchRecord::In { .. }) => What::In,
+        EventRecord::ContextSwitch(ContextSwitchRecord::Out { preempted, .. }) => {
+            What::Out(match preempted {
+                TaskWasPreempted::Yes => SwitchReason::Preempted,
+                TaskWasPreempted::No => SwitchReason::Waiting,
+            })
+        }
+        EventRecord::Fork(fork) => What::Start {
+            pid: pid(fork.pid),
+            tid: tid(fork.tid),
+        },
+        EventRecord::Exit(exit) => What::Exit {
+            pid: pid(exit.pid),
+            tid: tid(exit.tid),
+        },
+        EventRecord::Comm(comm) => What::Name {
+            pid: pid(comm.pid),
+            tid: tid(comm.tid),
+            name: String::from_utf8_lossy(&comm.name.as_slice()).into_owned(),
+            by: if comm.is_execve {
+                NamedBy::Exec
+            } else {
+                NamedBy::Itself
+            },
+        },
+        EventRecord::Mmap2(map) if map.protection & EXECUTABLE != 0 => What::Mapped {
+            pid: pid(map.pid),
+            start: Avma(map.address),
+            length: map.length,
+        },
+        EventRecord::Lost(lost) => What::Lost(lost.count),
+        EventRecord::Throttle(_) => What::Throttled,
+        _ => return None,
+    })
+}
+
+fn take_sample(sample: &SampleRecord<'_>) -> Option<Sample> {
+    // Without registers a sample tells nothing: a thread that has no user part
+    // yet, or is just losing it.
+    let registers = registers(sample)?;
+    let bytes = match &sample.user_stack {
+        Some((copied, written)) => {
+            let written = usize::try_from(*written).ok()?.min(copied.len());
+            copied.get(0..written)?.as_slice().into_owned()
+        }
+        None => Vec::new(),
+    };
+    let kernel_chain = sample.callchain.map_or_else(Vec::new, |chain| {
+        (0..chain.len())
+            .filter_map(|index| chain.get(index))
+            .filter(|&address| address < CHAIN_MARKS)
+            .collect()
+    });
+    Some(Sample {
+        pid: pid(sample.pid?),
+        tid: tid(sample.tid?),
+        time: Nanos(sample.timestamp?),
+        period: Nanos(sample.period?),
+        registers,
+        stack: StackCopy {
+            start: registers.sp(),
+            bytes,
+        },
+        kernel_chain,
+    })
+}
+
+fn registers(sample: &SampleRecord<'_>) -> Option<Registers> {
+    let values = sample.user_regs.as_ref()?;
+    Registers::from_perf(|register| values.get(register))
+}
+
+/// The kernel's `pid_t` is never negative in a record of a living thread; one
+/// that is just going shows as -1, which then is no number we know.
+fn pid(number: i32) -> Pid {
+    Pid(number.cast_unsigned())
+}
+
+fn tid(number: i32) -> Tid {
+    Tid(number.cast_unsigned())
+}
+
+fn parse_info(format: SampleFormat) -> RecordParseInfo {
+    // The trailer of records that are no samples, from its end: identifier, cpu,
+    // time, and pid with tid; eight bytes each.
+    const IDENTIFIER: u8 = 8;
+    const TIME: u8 = 24;
+    const WHOLE: u8 = 32;
+    // A sample begins with the identifier, then the ip if asked for, then pid
+    // and tid, then the time.
+    let before_time = if format.contains(SampleFormat::IP) {
+        24
+    } else {
+        16
+    };
+    RecordParseInfo {
+        endian: Endianness::LittleEndian,
+        sample_format: format,
+        branch_sample_format: BranchSampleFormat::empty(),
+        read_format: ReadFormat::empty(),
+        common_data_offset_from_end: Some(WHOLE),
+        sample_regs_user: PERF_REGISTERS,
+        user_regs_count: PERF_REGISTERS.count_ones() as u8,
+        sample_regs_intr: 0,
+        intr_regs_count: 0,
+        id_parse_info: RecordIdParseInfo {
+            nonsample_record_id_offset_from_end: Some(IDENTIFIER),
+            sample_record_id_offset_from_start: Some(0),
+        },
+        nonsample_record_time_offset_from_end: Some(TIME),
+        sample_record_time_offset_from_start: Some(before_time),
+    }
+}

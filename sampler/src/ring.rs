@@ -1,0 +1,178 @@
+//! The ring in which the kernel leaves its records (`perf_event_open(2)`,
+//! "MMAP layout").
+//!
+//! A ring is one page of bookkeeping and then a power of two of data pages. The
+//! kernel moves `data_head` forward as it writes, we move `data_tail` forward as we
+//! have read; what does not fit in between is lost, and counted by a record.
+//! Both only grow; modulo the size they are places in the data.
+
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use perf_event_open_sys::bindings::{perf_event_header, perf_event_mmap_page};
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::BorrowedFd;
+use std::ptr::{NonNull, addr_of_mut};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const HEADER: usize = size_of::<perf_event_header>();
+
+/// A record as it lies in the ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RawRecord<'a> {
+    /// `perf_event_header.type`
+    pub kind: u32,
+    /// `perf_event_header.misc`
+    pub misc: u16,
+    /// What follows the header.
+    pub body: &'a [u8],
+}
+
+/// A mapped ring of one perf event.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    page: NonNull<perf_event_mmap_page>,
+    mapped: usize,
+    data: NonNull<u8>,
+    size: usize,
+    scratch: Vec<u8>,
+}
+
+// SAFETY: the mapping belongs to this value alone and is not bound to a thread.
+unsafe impl Send for Ring {}
+
+impl Ring {
+    /// Maps the ring of `event`, with `bytes` (a power of two of pages) of data.
+    pub(crate) fn map(event: BorrowedFd<'_>, bytes: usize) -> io::Result<Self> {
+        let page_size = page_size()?;
+        let mapped = page_size + bytes;
+        let length = NonZeroUsize::new(mapped).ok_or(io::ErrorKind::InvalidInput)?;
+        // SAFETY: a new mapping at a place the kernel chooses; it cannot disturb
+        // any other memory.
+        let start = unsafe {
+            mmap(
+                None,
+                length,
+                // Writable, so that the kernel respects `data_tail` and does not
+                // overwrite what we have not read.
+                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+                MapFlags::MAP_SHARED,
+                event,
+                0,
+            )?
+        };
+        // SAFETY: the mapping is `page_size + bytes` long, so this stays inside.
+        let data = unsafe { start.cast::<u8>().add(page_size) };
+        Ok(Self {
+            page: start.cast(),
+            mapped,
+            data,
+            size: bytes,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// Hands the records that are there to `sink` and frees their place. Returns
+    /// whether the ring made sense; if not, its content was thrown away.
+    pub(crate) fn read(&mut self, sink: &mut dyn FnMut(RawRecord<'_>)) -> Sane {
+        let head = self.head().load(Ordering::Acquire);
+        let tail = self.tail().load(Ordering::Relaxed);
+        // SAFETY: the kernel writes only between `head` and `tail + size`, which
+        // `walk` does not look at, until we move `tail` below.
+        let data = unsafe { std::slice::from_raw_parts(self.data.as_ptr(), self.size) };
+        let sane = walk(data, tail, head, &mut self.scratch, sink);
+        self.tail().store(head, Ordering::Release);
+        sane
+    }
+
+    fn head(&self) -> &AtomicU64 {
+        // SAFETY: `page` is mapped as long as `self` lives, the field is aligned,
+        // and it is only ever used atomically.
+        unsafe { AtomicU64::from_ptr(addr_of_mut!((*self.page.as_ptr()).data_head)) }
+    }
+
+    fn tail(&self) -> &AtomicU64 {
+        // SAFETY: as in `head`.
+        unsafe { AtomicU64::from_ptr(addr_of_mut!((*self.page.as_ptr()).data_tail)) }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // SAFETY: this is the mapping made in `map`, and nothing borrows from it
+        // any more. A failure would leave it mapped, which harms nobody.
+        let _ = unsafe { munmap(self.page.cast(), self.mapped) };
+    }
+}
+
+/// Whether the content of a ring made sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sane {
+    /// Every record was whole.
+    Yes,
+    /// A record had an impossible length; the rest was skipped.
+    No,
+}
+
+/// Goes over the records between `tail` and `head`. `data` is the ring's, a
+/// power of two long. A record that wraps is put together in `scratch`.
+fn walk(
+    data: &[u8],
+    tail: u64,
+    head: u64,
+    scratch: &mut Vec<u8>,
+    sink: &mut dyn FnMut(RawRecord<'_>),
+) -> Sane {
+    let available = head.wrapping_sub(tail);
+    if available > data.len() as u64 {
+        return Sane::No;
+    }
+    // Both fit into usize: `available` is at most the length of a slice.
+    let mut left = available as usize;
+    let mut at = (tail % data.len().max(1) as u64) as usize;
+    while left > 0 {
+        let mut header = [0; HEADER];
+        if left < HEADER || !copy_out(data, at, &mut header) {
+            return Sane::No;
+        }
+        let [k0, k1, k2, k3, m0, m1, s0, s1] = header;
+        let size = usize::from(u16::from_le_bytes([s0, s1]));
+        if size < HEADER || size > left {
+            return Sane::No;
+        }
+        let body: &[u8] = if let Some(body) = data.get(at + HEADER..at + size) {
+            body
+        } else {
+            scratch.resize(size - HEADER, 0);
+            if !copy_out(data, (at + HEADER) % data.len(), scratch) {
+                return Sane::No;
+            }
+            &*scratch
+        };
+        sink(RawRecord {
+            kind: u32::from_le_bytes([k0, k1, k2, k3]),
+            misc: u16::from_le_bytes([m0, m1]),
+            body,
+        });
+        left -= size;
+        at = (at + size) % data.len();
+    }
+    Sane::Yes
+}
+
+/// Copies from `at`, going on at the beginning where the data end.
+fn copy_out(data: &[u8], at: usize, into: &mut [u8]) -> bool {
+    if at >= data.len() || into.len() > data.len() {
+        return false;
+    }
+    let (first, rest) = into.split_at_mut(into.len().min(data.len() - at));
+    first.copy_from_slice(&data[at..at + first.len()]);
+    rest.copy_from_slice(&data[..rest.len()]);
+    true
+}
+
+/// The size of a page of memory.
+pub(crate) fn page_size() -> io::Result<usize> {
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)?;
+    size.and_then(|size| usize::try_from(size).ok())
+        .ok_or_else(|| io::Error::other("the system does not tell its page size"))
+}

@@ -1,0 +1,80 @@
+//! System calls that no crate wraps.
+
+use crate::ids::{Nanos, Pid};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::time::{ClockId, clock_gettime};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Now, on the clock that all events are stamped with.
+pub(crate) fn now() -> Nanos {
+    // CLOCK_MONOTONIC is always there (POSIX), so zero never comes about; and
+    // its parts are never negative.
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Nanos::ZERO, |time| {
+        Nanos(time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
+    })
+}
+
+/// A descriptor that stands for this very process, whatever becomes of its
+/// number (`pidfd_open(2)`, Linux 5.3). Closed on exec by itself.
+pub(crate) fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: takes two integers and touches no memory of ours.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.0, 0) };
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Whether `fd` is readable now; for a pidfd: whether its process has ended.
+pub(crate) fn readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+/// Lets the records of the event `of` go into the ring of the event `into`.
+pub(crate) fn set_output(of: &impl AsRawFd, into: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the ioctl takes an integer and touches no memory of ours; the
+    // kernel checks that both descriptors are perf events.
+    let result = unsafe {
+        perf_event_open_sys::ioctls::SET_OUTPUT(of.as_raw_fd(), into.as_fd().as_raw_fd())
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// A descriptor of someone who lends it for the length of a call.
+pub(crate) fn borrow(fd: &impl AsRawFd) -> BorrowedFd<'_> {
+    // SAFETY: `fd` owns the descriptor and outlives the result, which borrows
+    // from it. (`perf_event::Counter` owns a file but does not offer `AsFd`.)
+    unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) }
+}
+
+/// Keeps a descriptor from being inherited by programs we start.
+/// `perf_event::Builder` does not ask for `PERF_FLAG_FD_CLOEXEC`.
+pub(crate) fn close_on_exec(fd: &impl AsRawFd) -> io::Result<()> {
+    fcntl(borrow(fd), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok(())
+}
+
+/// Runs `hook` in the child just before it becomes `command`.
+///
+/// `hook` runs in a copy of this process that has one thread only, so it may do
+/// nothing but plain system calls: no allocation, no locks.
+pub(crate) fn before_exec(
+    command: &mut Command,
+    hook: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
+) {
+    // SAFETY: the one hook we pass (see `launch`) only writes to and reads from
+    // pipes, which is async-signal-safe.
+    unsafe {
+        command.pre_exec(hook);
+    }
+}

@@ -1,0 +1,60 @@
+//! What names a module, and a place in it.
+
+use std::fmt;
+
+/// A *stated virtual memory address*: where something stands in an ELF file's
+/// own address space, as its section headers, symbols and DWARF say it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Svma(pub u64);
+
+impl fmt::Display for Svma {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+impl fmt::Debug for Svma {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One file of an [`AddressSpace`](crate::module::AddressSpace). An id is never given
+/// to another file, and stays with its file over every update.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ModuleId(pub(crate) u32);
+
+/// What the linker calls a build: the descriptor of an `NT_GNU_BUILD_ID` note.
+/// The file that runs and its separate debug file carry the same one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BuildId(Box<[u8]>);
+
+impl BuildId {
+    /// Build-ids are hashes: 8 bytes (lld's `fast`), 16 (`md5`, `uuid`) or 20
+    /// (`sha1`). What is far longer is not one.
+    const LONGEST: usize = 64;
+
+    /// The build-id of these bytes, if they can be one.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        (!bytes.is_empty() && bytes.len() <= Self::LONGEST).then(|| Self(bytes.into()))
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for BuildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for BuildId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,408 @@
+//! Walking a stack from the innermost frame outwards.
+//!
+//! By call frame information: release builds keep no frame pointers. Besides the
+//! instruction and stack pointers, all registers that a callee must keep are
+//! recovered in every frame, because that is where poll functions hold their task.
+
+mod arch;
+mod cache;
+mod cfi;
+mod expression;
+mod guess;
+mod rule;
+mod stack;
+
+pub(crate) use cfi::CallFrameInfo;
+pub use stack::{ReadStack, StackReader};
+
+use crate::module::{AddressSpace, Place};
+use awaitscope_sampler::{Avma, Register, Registers};
+use cache::{Cached, RuleCache};
+use gimli::UnwindContext;
+use rule::{Cfa, FullRule, PlainRule, Saved, Source};
+
+/// One function's activation on the stack; functions that were inlined into it
+/// are part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PhysicalFrame {
+    /// The instruction that was interrupted, or that the callee returns to.
+    pub ip: Avma,
+    /// The address to look up. For a return address it is one less: the call may
+    /// be the last instruction of its line, or of its function.
+    pub lookup: Avma,
+    /// The stack pointer before the call that made this frame: where the frame
+    /// ends. Unknown in the last frame of a stack that could not be followed on.
+    pub cfa: Option<Avma>,
+    /// The registers as they stand in this frame. In callers only those are known
+    /// that a callee must keep.
+    pub registers: Registers,
+    /// The frame was found without call frame information, by a frame pointer that
+    /// led to a return address after a call.
+    pub guessed: bool,
+}
+
+/// Why the walk ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UnwindEnd {
+    /// At the outermost frame: the stack is whole.
+    Complete,
+    /// No module has code there, and frame pointers lead nowhere.
+    NoModule {
+        /// Where.
+        ip: Avma,
+    },
+    /// The module does not say how to unwind from there.
+    NoRule {
+        /// Where.
+        ip: Avma,
+    },
+    /// A register is needed that is not known, as in a thread whose registers
+    /// other than `ip` and `sp` could not be read.
+    UnknownRegister {
+        /// Where.
+        ip: Avma,
+        /// Which.
+        register: Register,
+    },
+    /// The stack could not be read there: it is deeper than the copy.
+    Unreadable {
+        /// Which address.
+        address: Avma,
+    },
+    /// The stack is deeper than the copy, and memory has changed since.
+    Moved,
+    /// The stack pointer did not rise: the stack is damaged, or was misread.
+    Loop,
+    /// There are more frames than are followed.
+    TooDeep,
+}
+
+impl UnwindEnd {
+    /// Whether the thread's first function was reached.
+    #[must_use]
+    pub fn is_complete(self) -> bool {
+        self == Self::Complete
+    }
+}
+
+/// Walks stacks. Keeps the rules of addresses it met, so one walker a thread and
+/// process is kept for many samples.
+#[derive(Debug)]
+pub struct Unwinder {
+    cache: RuleCache,
+    context: UnwindContext<usize>,
+    generation: u64,
+    most_frames: usize,
+}
+
+/// Where a walk goes on.
+struct Caller {
+    registers: Registers,
+    cfa: Avma,
+    /// The caller was interrupted there, it did not call.
+    interrupted: bool,
+    guessed: bool,
+}
+
+/// A frame that has no caller, or whose caller cannot be found; and its own CFA,
+/// where that is known.
+struct Last(UnwindEnd, Option<Avma>);
+
+impl From<UnwindEnd> for Last {
+    fn from(end: UnwindEnd) -> Self {
+        Self(end, None)
+    }
+}
+
+impl Default for Unwinder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Unwinder {
+    /// How many frames are followed. Recursion goes as deep as stacks allow, but
+    /// nobody reads such a picture.
+    pub const MOST_FRAMES: usize = 2048;
+
+    /// A walker that knows nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            cache: RuleCache::new(),
+            context: UnwindContext::new(),
+            generation: 0,
+            most_frames: Self::MOST_FRAMES,
+        }
+    }
+
+    /// Follows at most `frames` frames.
+    #[must_use]
+    pub fn with_most_frames(mut self, frames: usize) -> Self {
+        self.most_frames = frames;
+        self
+    }
+
+    /// Forgets all rules: for another process.
+    pub fn forget(&mut self) {
+        self.cache.clear();
+    }
+
+    /// Walks the stack of a thread with these `registers` and puts its frames into
+    /// `frames`, innermost first, in place of what was there.
+    ///
+    /// A walker is used with one address space and its updates; call
+    /// [`forget`](Self::forget) before another.
+    pub fn unwind(
+        &mut self,
+        space: &AddressSpace,
+        registers: &Registers,
+        stack: &mut (impl ReadStack + ?Sized),
+        frames: &mut Vec<PhysicalFrame>,
+    ) -> UnwindEnd {
+        frames.clear();
+        if self.generation != space.generation() {
+            self.generation = space.generation();
+            self.cache.clear();
+        }
+        let mut frame = PhysicalFrame {
+            ip: registers.ip(),
+            lookup: registers.ip(),
+            cfa: None,
+            registers: *registers,
+            guessed: false,
+        };
+        loop {
+            if frames.len() >= self.most_frames {
+                return UnwindEnd::TooDeep;
+            }
+            let caller = match self.caller(space, &frame, frames.is_empty(), stack) {
+                Ok(caller) => caller,
+                Err(Last(end, cfa)) => {
+                    // An address that cannot be code is no frame, except that the
+                    // thread did stand there.
+                    if frames.is_empty()
+                        || !matches!(end, UnwindEnd::NoModule { .. })
+                        || space.is_executable(frame.lookup)
+                    {
+                        frames.push(PhysicalFrame { cfa, ..frame });
+                    }
+                    return match end {
+                        UnwindEnd::Unreadable { .. } if stack.moved() => UnwindEnd::Moved,
+                        _ => end,
+                    };
+                }
+            };
+            frames.push(PhysicalFrame {
+                cfa: Some(caller.cfa),
+                ..frame
+            });
+            let ip = caller.registers.ip();
+            if ip.0 == 0 {
+                return UnwindEnd::Complete;
+            }
+            // A signal handler may run on a stack of its own, anywhere.
+            if caller.registers.sp() <= frame.registers.sp() && !caller.interrupted {
+                return UnwindEnd::Loop;
+            }
+            frame = PhysicalFrame {
+                ip,
+                lookup: Avma(ip.0 - u64::from(!caller.interrupted)),
+                cfa: None,
+                registers: caller.registers,
+                guessed: caller.guessed,
+            };
+        }
+    }
+
+    fn caller(
+        &mut self,
+        space: &AddressSpace,
+        frame: &PhysicalFrame,
+        innermost: bool,
+        stack: &mut (impl ReadStack + ?Sized),
+    ) -> Result<Caller, Last> {
+        if self.cache.get(frame.lookup.0).is_none()
+            && let Err(end) = self.learn(space, frame.lookup)
+        {
+            return guess::caller(space, frame, innermost, stack).ok_or(end.into());
+        }
+        let caller = match self.cache.get(frame.lookup.0) {
+            Some(Cached::Plain(rule)) => by_plain_rule(rule, &frame.registers, stack),
+            Some(Cached::Full(rule)) => by_full_rule(rule, &frame.registers, stack),
+            None => Err(UnwindEnd::NoRule { ip: frame.ip }.into()),
+        };
+        match caller {
+            Err(Last(UnwindEnd::UnknownRegister { register, .. }, _))
+                if register == Register::RBP =>
+            {
+                self.with_derived_frame_pointer(space, frame, stack)
+            }
+            other => other,
+        }
+    }
+
+    /// Finds the rule of an address and puts it into the cache.
+    fn learn(&mut self, space: &AddressSpace, lookup: Avma) -> Result<(), UnwindEnd> {
+        let Place::Module(_, module, svma) = space.place(lookup) else {
+            return Err(UnwindEnd::NoModule { ip: lookup });
+        };
+        let found = module
+            .call_frames()
+            .and_then(|frames| frames.find(svma.0, &mut self.context))
+            .ok_or(UnwindEnd::NoRule { ip: lookup })?;
+        self.cache.insert(lookup.0, found.rule);
+        Ok(())
+    }
+
+    /// The caller of a frame whose `rbp` is needed and not known: from `rsp`, where
+    /// the function's prologue says exactly how far they are apart.
+    ///
+    /// So it is with a thread asleep in glibc, of which only `ip` and `sp` are
+    /// known: glibc has no frame pointers, Rust's std has, since 1.79.
+    fn with_derived_frame_pointer(
+        &mut self,
+        space: &AddressSpace,
+        frame: &PhysicalFrame,
+        stack: &mut (impl ReadStack + ?Sized),
+    ) -> Result<Caller, Last> {
+        let unknown = UnwindEnd::UnknownRegister {
+            ip: frame.ip,
+            register: Register::RBP,
+        };
+        let rbp = guess::frame_pointer(space, frame, &mut self.context, stack).ok_or(unknown)?;
+        let mut registers = frame.registers;
+        registers.set(Register::RBP, rbp);
+        match self.cache.get(frame.lookup.0) {
+            Some(Cached::Plain(rule)) => by_plain_rule(rule, &registers, stack),
+            Some(Cached::Full(rule)) => by_full_rule(rule, &registers, stack),
+            None => Err(unknown.into()),
+        }
+    }
+}
+
+/// Whether an epilogue has popped the slot at `offset` already. LLVM does not say
+/// so in call frame information; the register holds the caller's value again, and
+/// the slot, being below the stack pointer, belongs to nobody.
+#[inline]
+fn popped(cfa: u64, offset: i64, sp: u64) -> bool {
+    cfa.wrapping_add_signed(offset) < sp
+}
+
+fn by_plain_rule(
+    rule: &PlainRule,
+    registers: &Registers,
+    stack: &mut (impl ReadStack + ?Sized),
+) -> Result<Caller, Last> {
+    let base = if rule.cfa_from_rbp {
+        Register::RBP
+    } else {
+        Register::RSP
+    };
+    let cfa = registers
+        .get(base)
+        .ok_or(UnwindEnd::UnknownRegister {
+            ip: registers.ip(),
+            register: base,
+        })?
+        .wrapping_add_signed(rule.cfa_offset.into());
+    if rule.outermost {
+        return Err(Last(UnwindEnd::Complete, Some(Avma(cfa))));
+    }
+    let mut read = |address: u64| {
+        let address = Avma(address);
+        let word = stack.word(address);
+        word.ok_or(Last(UnwindEnd::Unreadable { address }, Some(Avma(cfa))))
+    };
+    let ip = read(cfa.wrapping_sub(8))?;
+    let mut caller = Registers::from_ip_sp(Avma(ip), Avma(cfa));
+    let sp = registers.sp().0;
+    for (register, saved) in Register::CALLEE_SAVED.into_iter().zip(rule.saved) {
+        let value = match saved.offset() {
+            Some(offset) if !popped(cfa, offset, sp) => {
+                Some(read(cfa.wrapping_add_signed(offset))?)
+            }
+            None if saved == Saved::LOST => None,
+            _ => registers.get(register),
+        };
+        if let Some(value) = value {
+            caller.set(register, value);
+        }
+    }
+    Ok(Caller {
+        registers: caller,
+        cfa: Avma(cfa),
+        interrupted: false,
+        guessed: false,
+    })
+}
+
+fn by_full_rule(
+    rule: &FullRule,
+    registers: &Registers,
+    stack: &mut (impl ReadStack + ?Sized),
+) -> Result<Caller, Last> {
+    let ip = registers.ip();
+    let known = |register| {
+        let value = registers.get(register);
+        value.ok_or(UnwindEnd::UnknownRegister { ip, register })
+    };
+    let no_rule = UnwindEnd::NoRule { ip };
+    let cfa = match &rule.cfa {
+        Cfa::Register(register, offset) => known(*register)?.wrapping_add_signed(*offset),
+        Cfa::Expression(expression) => {
+            expression::evaluate(expression, None, registers, stack).ok_or(no_rule)?
+        }
+    };
+    let mut caller = Registers::from_ip_sp(Avma(0), Avma(cfa));
+    // Without a rule of its own, a register that a callee must keep was kept.
+    for register in Register::CALLEE_SAVED {
+        if let Some(value) = registers.get(register) {
+            caller.set(register, value);
+        }
+    }
+    let mut returns = false;
+    for (register, source) in &rule.registers {
+        let address = match source {
+            Source::At(offset) => Some(cfa.wrapping_add_signed(*offset)),
+            Source::AtExpression(expression) => {
+                Some(expression::evaluate(expression, Some(cfa), registers, stack).ok_or(no_rule)?)
+            }
+            _ => None,
+        };
+        let value = match source {
+            Source::Undefined => None,
+            Source::Same => registers.get(*register),
+            Source::At(offset) if popped(cfa, *offset, registers.sp().0) => {
+                registers.get(*register)
+            }
+            Source::Register(other) => registers.get(*other),
+            Source::CfaPlus(offset) => Some(cfa.wrapping_add_signed(*offset)),
+            Source::Expression(expression) => {
+                Some(expression::evaluate(expression, Some(cfa), registers, stack).ok_or(no_rule)?)
+            }
+            Source::At(_) | Source::AtExpression(_) => address
+                .map(|address| {
+                    let address = Avma(address);
+                    stack.word(address).ok_or(UnwindEnd::Unreadable { address })
+                })
+                .transpose()?,
+        };
+        match value {
+            Some(value) => {
+                returns |= *register == Register::RA;
+                caller.set(*register, value);
+            }
+            None => caller.forget(*register),
+        }
+    }
+    if !returns {
+        return Err(Last(UnwindEnd::Complete, Some(Avma(cfa))));
+    }
+    Ok(Caller {
+        registers: caller,
+        cfa: Avma(cfa),
+        interrupted: rule.signal,
+        guessed: false,
+    })
+}

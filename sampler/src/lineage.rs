@@ -146,3 +146,116 @@ impl Lineage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARENT: Tid = Tid(1);
+    const CHILD: Tid = Tid(2);
+    const GRANDCHILD: Tid = Tid(3);
+    const OF_PARENT: u64 = 100;
+    const OF_CHILD: u64 = 200;
+
+    fn lineage() -> Lineage {
+        let mut lineage = Lineage::default();
+        lineage.opened(OF_PARENT, PARENT, Kind::Clock);
+        lineage.opened(OF_CHILD, CHILD, Kind::Clock);
+        lineage
+    }
+
+    #[test]
+    fn a_thread_that_inherited_nothing_is_watched_by_its_own_event() {
+        let mut lineage = lineage();
+        for _ in 0..3 {
+            assert_eq!(lineage.judge(OF_CHILD, CHILD, 0), Verdict::Take);
+            assert_eq!(lineage.judge(OF_PARENT, PARENT, 0), Verdict::Take);
+        }
+    }
+
+    #[test]
+    fn of_two_events_on_a_thread_one_counts_and_its_own_is_closed_once() {
+        let mut lineage = lineage();
+        assert_eq!(lineage.judge(OF_PARENT, CHILD, 0), Verdict::Take);
+        assert_eq!(
+            lineage.judge(OF_CHILD, CHILD, 0),
+            Verdict::SkipAndClose(OF_CHILD)
+        );
+        // What it wrote before it was closed.
+        assert_eq!(lineage.judge(OF_CHILD, CHILD, 0), Verdict::Skip);
+        assert_eq!(lineage.judge(OF_PARENT, CHILD, 0), Verdict::Take);
+    }
+
+    #[test]
+    fn the_inherited_event_takes_over_when_the_own_one_came_first() {
+        let mut lineage = lineage();
+        assert_eq!(lineage.judge(OF_CHILD, CHILD, 0), Verdict::Take);
+        assert_eq!(
+            lineage.judge(OF_PARENT, CHILD, 0),
+            Verdict::SkipAndClose(OF_CHILD)
+        );
+        assert_eq!(lineage.judge(OF_PARENT, CHILD, 0), Verdict::Take);
+        assert_eq!(lineage.judge(OF_CHILD, CHILD, 0), Verdict::Skip);
+    }
+
+    #[test]
+    fn what_was_inherited_on_one_cpu_only_is_judged_there_only() {
+        let mut lineage = lineage();
+        assert_eq!(lineage.judge(OF_PARENT, CHILD, 0), Verdict::Take);
+        assert_eq!(lineage.judge(OF_CHILD, CHILD, 1), Verdict::Take);
+    }
+
+    #[test]
+    fn a_grandchild_changes_over_when_the_event_it_was_watched_by_is_closed() {
+        let mut lineage = lineage();
+        assert_eq!(lineage.judge(OF_CHILD, GRANDCHILD, 0), Verdict::Take);
+        assert_eq!(lineage.judge(OF_PARENT, GRANDCHILD, 0), Verdict::Skip);
+        lineage.judge(OF_PARENT, CHILD, 0);
+        lineage.judge(OF_CHILD, CHILD, 0);
+        assert_eq!(lineage.judge(OF_PARENT, GRANDCHILD, 0), Verdict::Take);
+    }
+
+    #[test]
+    fn a_number_that_comes_again_starts_afresh() {
+        let mut lineage = lineage();
+        assert_eq!(lineage.judge(OF_CHILD, CHILD, 0), Verdict::Take);
+        lineage.ended(CHILD);
+        assert!(!lineage.knows(CHILD));
+        assert_eq!(lineage.judge(OF_PARENT, CHILD, 0), Verdict::Take);
+    }
+
+    #[test]
+    fn an_exec_by_another_thread_hands_its_events_to_the_first_number() {
+        let mut lineage = lineage();
+        assert_eq!(lineage.judge(OF_PARENT, PARENT, 0), Verdict::Take);
+        let pid = Pid(PARENT.0);
+        assert_eq!(
+            lineage.judge_exec(OF_CHILD, pid, 0, Nanos(5_000_000)),
+            Verdict::Take
+        );
+        assert_eq!(lineage.judge(OF_CHILD, PARENT, 0), Verdict::Take);
+    }
+
+    #[test]
+    fn one_exec_told_by_two_events_is_one() {
+        let mut lineage = lineage();
+        let pid = Pid(CHILD.0);
+        assert_eq!(
+            lineage.judge_exec(OF_CHILD, pid, 0, Nanos(5_000_000)),
+            Verdict::Take
+        );
+        assert_eq!(
+            lineage.judge_exec(OF_PARENT, pid, 0, Nanos(5_000_900)),
+            Verdict::Skip
+        );
+        assert_eq!(
+            lineage.judge_exec(OF_CHILD, pid, 0, Nanos(9_000_000)),
+            Verdict::Take
+        );
+    }
+
+    #[test]
+    fn a_stranger_is_not_listened_to() {
+        assert_eq!(lineage().judge(999, CHILD, 0), Verdict::Skip);
+    }
+}

@@ -107,3 +107,123 @@ fn unescape(path: &[u8]) -> Vec<u8> {
     }
     plain
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn one(line: &str) -> Mapping {
+        let mut mappings = parse(line.as_bytes());
+        assert_eq!(mappings.len(), 1, "{line}");
+        mappings.remove(0)
+    }
+
+    fn file(line: &str) -> (String, bool) {
+        match one(line).what {
+            Mapped::File { path, deleted, .. } => (path.to_string_lossy().into_owned(), deleted),
+            Mapped::Anonymous { .. } => panic!("{line}"),
+        }
+    }
+
+    fn name(line: &str) -> Option<String> {
+        match one(line).what {
+            Mapped::File { .. } => panic!("{line}"),
+            Mapped::Anonymous { name } => name,
+        }
+    }
+
+    #[test]
+    fn a_line_is_read_with_all_it_says() {
+        let mapping =
+            one("55d6a9fd1000-55d6a9fd5000 r-xp 00002000 fd:01 1573 \t        /usr/bin/cat");
+        assert_eq!(
+            (mapping.start, mapping.end),
+            (Avma(0x55d6_a9fd_1000), Avma(0x55d6_a9fd_5000))
+        );
+        assert_eq!(mapping.file_offset, 0x2000);
+        assert_eq!(
+            mapping.permissions,
+            Permissions {
+                read: true,
+                write: false,
+                execute: true
+            }
+        );
+        let device = libc::makedev(0xfd, 1);
+        let path = "/usr/bin/cat".into();
+        assert_eq!(
+            mapping.what,
+            Mapped::File {
+                path,
+                device,
+                inode: 1573,
+                deleted: false
+            }
+        );
+    }
+
+    #[test]
+    fn paths_keep_their_spaces_and_get_their_newlines_back() {
+        let line = |path: &str| format!("1000-2000 r--p 00000000 00:01 7    {path}");
+        assert_eq!(file(&line("/a b/c")), ("/a b/c".into(), false));
+        assert_eq!(file(&line("/a\\012b")), ("/a\nb".into(), false));
+        // Not an escape of this file, but a name.
+        assert_eq!(file(&line("/a\\040b")), ("/a\\040b".into(), false));
+        assert_eq!(file(&line("/app (deleted)")), ("/app".into(), true));
+        assert_eq!(file(&line("/memfd:x (deleted)")), ("/memfd:x".into(), true));
+    }
+
+    #[test]
+    fn memory_without_a_file_has_the_name_the_kernel_gives_it() {
+        let line = |what: &str| format!("1000-2000 rw-p 00000000 00:00 0 {what}");
+        assert_eq!(name(&line("")), None);
+        assert_eq!(name(&line("   [stack]")), Some("[stack]".into()));
+        assert_eq!(
+            name(&line("  [anon:my heap]")),
+            Some("[anon:my heap]".into())
+        );
+        assert_eq!(
+            name(&line(" anon_inode:[perf_event]")),
+            Some("anon_inode:[perf_event]".into())
+        );
+    }
+
+    #[test]
+    fn the_vsyscall_page_at_the_end_of_everything_fits() {
+        let mapping = one("ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0     [vsyscall]");
+        assert_eq!(mapping.end, Avma(0xffff_ffff_ff60_1000));
+    }
+
+    #[test]
+    fn lines_that_make_no_sense_are_left_out() {
+        for line in [
+            "",
+            "nonsense",
+            "2000-1000 r--p 0 0:0 0",
+            "1000-2000 r-- 0 0:0 0",
+            "1000-2000 r--p zz 0:0 0",
+            "1000-2000 r--p 0 00 0",
+            "1000-2000 r--p 0 0:0",
+        ] {
+            assert_eq!(parse(line.as_bytes()), [], "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in prop::collection::vec(any::<u8>(), 0..200)) {
+            parse(&text);
+        }
+
+        #[test]
+        fn a_written_line_is_read_back(start in 0u64..1 << 47, pages in 1u64..1000, path in "/[ -~\\n]{0,30}[a-z]") {
+            let end = start + pages * 4096;
+            let escaped = path.replace('\n', "\\012");
+            // `\012` in a name is what a newline looks like, which nobody can tell apart.
+            prop_assume!(!path.contains("\\012"));
+            let line = format!("{start:x}-{end:x} rw-p 00000000 08:01 12 {escaped}");
+            prop_assert_eq!(file(&line), (path, false));
+        }
+    }
+}

@@ -70,3 +70,97 @@ pub(crate) fn probe(pid: Pid, address: Avma) -> io::Result<()> {
     read_batch(unistd::Pid::from_raw(pid), &mut request)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::ReadMemory;
+    use proptest::prelude::*;
+
+    fn ourselves() -> Pid {
+        Pid(std::process::id())
+    }
+
+    #[test]
+    fn one_bad_address_does_not_spoil_the_others() {
+        let words: Vec<u64> = (0..3000).map(|n| n * 7).collect();
+        let bad = |index: usize| index % 500 == 3 || index == 2999;
+        let mut read = vec![[0; 8]; words.len()];
+        let mut requests: Vec<ReadRequest<'_>> = read
+            .iter_mut()
+            .enumerate()
+            .map(|(index, into)| {
+                let address = if bad(index) {
+                    16
+                } else {
+                    &raw const words[index] as u64
+                };
+                ReadRequest::new(Avma(address), into)
+            })
+            .collect();
+        read_many(ourselves(), &mut requests);
+        for (index, request) in requests.iter().enumerate() {
+            assert_eq!(request.done, !bad(index), "{index}");
+        }
+        for (index, bytes) in read.iter().enumerate().filter(|&(index, _)| !bad(index)) {
+            assert_eq!(u64::from_le_bytes(*bytes), words[index]);
+        }
+    }
+
+    #[test]
+    fn a_read_that_runs_into_nothing_is_undone_and_the_next_one_still_comes() {
+        let page = [7_u8; 64];
+        let (mut before, mut across, mut after) = ([0; 8], vec![0; 1 << 20], [0; 8]);
+        // From a page below the end of the first stack, a megabyte is not all there.
+        let end = crate::maps::parse(&std::fs::read("/proc/self/maps").expect("our mappings"))
+            .into_iter()
+            .find(|mapping| {
+                let name = Some("[stack]".to_owned());
+                mapping.what == crate::process::Mapped::Anonymous { name }
+            })
+            .expect("our first stack")
+            .end;
+        let address = Avma(page.as_ptr() as u64);
+        let mut requests = [
+            ReadRequest::new(address, &mut before),
+            ReadRequest::new(Avma(end.0 - 4096), &mut across),
+            ReadRequest::new(address, &mut after),
+        ];
+        read_many(ourselves(), &mut requests);
+        let done: Vec<bool> = requests.iter().map(|request| request.done).collect();
+        assert_eq!(done, [true, false, true]);
+        assert_eq!((before, after), ([7; 8], [7; 8]));
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_answers_nothing() {
+        let mut bytes = [0; 8];
+        let mut requests = [ReadRequest::new(Avma(4096), &mut bytes)];
+        read_many(Pid(u32::MAX), &mut requests);
+        assert!(!requests[0].done);
+        read_many(Pid(4_194_303), &mut requests);
+        assert!(!requests[0].done);
+    }
+
+    #[test]
+    fn a_word_of_our_own_is_read_through_the_process() {
+        let word = 0x1234_5678_9abc_def0_u64;
+        let process = crate::LiveProcess::open(ourselves()).expect("ourselves");
+        assert_eq!(process.read_word(Avma(&raw const word as u64)), Some(word));
+        assert_eq!(process.read_word(Avma(8)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_are_given_to_requests_in_order(lengths in prop::collection::vec(0usize..20, 0..20), bytes in 0usize..300) {
+            let mut buffers: Vec<Vec<u8>> = lengths.iter().map(|&length| vec![0; length]).collect();
+            let mut batch: Vec<ReadRequest<'_>> =
+                buffers.iter_mut().map(|buffer| ReadRequest::new(Avma(0), buffer)).collect();
+            let whole = mark_done(&mut batch, bytes);
+            let filled: usize = lengths[..whole].iter().sum();
+            prop_assert!(filled <= bytes);
+            prop_assert!(whole == lengths.len() || filled + lengths[whole] > bytes);
+            prop_assert!(batch.iter().enumerate().all(|(index, request)| request.done == (index < whole)));
+        }
+    }
+}

@@ -188,19 +188,97 @@ pub(crate) fn explain(source: io::Error, kind: Kind, pid: Pid) -> Error {
 }
 
 fn explain_refusal(source: io::Error, pid: Pid) -> Error {
-    let may = procfs::Capabilities::ours();
-    let level = procfs::paranoid_level().unwrap_or(2);
-    if level >= 3 && !may.perfmon {
-        return Error::Paranoid { level, source };
+    let owner = procfs::Folder::open(pid).and_then(|folder| folder.owner());
+    Circumstances {
+        watches_anybody: procfs::Capabilities::ours().perfmon,
+        // Without the setting there is no such refusal; two is the kernel's own choice.
+        level: procfs::paranoid_level().unwrap_or(2),
+        we: nix::unistd::geteuid().as_raw(),
+        owner: owner.ok(),
     }
-    let we = nix::unistd::geteuid().as_raw();
-    match procfs::Folder::open(pid).and_then(|folder| folder.owner()) {
-        Ok(owner) if owner != we && !may.perfmon => Error::OtherUser {
-            pid,
-            owner,
+    .explain(source, pid)
+}
+
+/// What bears on a refusal.
+struct Circumstances {
+    watches_anybody: bool,
+    level: i32,
+    we: u32,
+    owner: Option<u32>,
+}
+
+impl Circumstances {
+    fn explain(&self, source: io::Error, pid: Pid) -> Error {
+        let &Self {
+            watches_anybody,
+            level,
             we,
-            source,
-        },
-        _ => Error::Refused { pid, source },
+            owner,
+        } = self;
+        // Mainline knows levels up to 2. Debian and Ubuntu added those that forbid all.
+        if level >= 3 && !watches_anybody {
+            return Error::Paranoid { level, source };
+        }
+        match owner {
+            Some(owner) if owner != we && !watches_anybody => Error::OtherUser {
+                pid,
+                owner,
+                we,
+                source,
+            },
+            _ => Error::Refused { pid, source },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGET: Pid = Pid(42);
+
+    fn error(errno: Errno) -> io::Error {
+        errno.into()
+    }
+
+    fn refusal(watches_anybody: bool, level: i32, owner: u32) -> Error {
+        Circumstances {
+            watches_anybody,
+            level,
+            we: 1000,
+            owner: Some(owner),
+        }
+        .explain(error(Errno::EACCES), TARGET)
+    }
+
+    #[test]
+    fn refusals_are_told_apart_and_keep_their_number() {
+        assert!(matches!(
+            refusal(false, 4, 1000),
+            Error::Paranoid { level: 4, .. }
+        ));
+        assert!(matches!(
+            refusal(false, 2, 0),
+            Error::OtherUser {
+                owner: 0,
+                we: 1000,
+                ..
+            }
+        ));
+        assert!(matches!(refusal(false, 2, 1000), Error::Refused { .. }));
+        assert!(matches!(refusal(true, 4, 0), Error::Refused { .. }));
+        assert_eq!(refusal(true, 4, 0).errno(), Some(Errno::EACCES as i32));
+    }
+
+    #[test]
+    fn other_failures_are_not_taken_for_refusals() {
+        let explained = |errno| explain(error(errno), Kind::Clock, TARGET);
+        assert!(matches!(explained(Errno::ESRCH), Error::Exited(TARGET)));
+        assert!(matches!(explained(Errno::ENOSYS), Error::NoPerf { .. }));
+        // As a machine without the event's hardware says.
+        let unsupported = explained(Errno::ENOENT);
+        assert!(matches!(unsupported, Error::Unsupported { .. }));
+        assert_eq!(unsupported.errno(), Some(Errno::ENOENT as i32));
+        assert!(matches!(explained(Errno::ENOMEM), Error::Perf { .. }));
     }
 }

@@ -212,7 +212,8 @@ impl Capabilities {
     const PERFMON: u32 = 38;
 
     pub(crate) fn ours() -> Self {
-        let bits = read("/proc/self/status", SHORT)
+        // Of this thread, which is the one that opens the events.
+        let bits = read("/proc/thread-self/status", SHORT)
             .ok()
             .and_then(|text| line_after(&text, "CapEff:"))
             .and_then(|line| u64::from_str_radix(line.trim(), 16).ok())
@@ -288,5 +289,51 @@ fn unintelligible(path: String) -> Error {
     Error::Proc {
         path,
         source: io::Error::from(io::ErrorKind::InvalidData),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_hold_brackets_spaces_and_newlines() {
+        let text = b"42 (a) R (\n) S 1 42 42 0 -1 2097216 0 0 0 0 0 0 0 0 20 0 3 0 7117 0 0\n";
+        let stat = Stat::parse(text).expect("a status");
+        assert_eq!(stat.name, "a) R (\n");
+        assert_eq!((stat.state, stat.start_time), (b'S', 7117));
+        assert!(stat.is_kernel_thread());
+        assert!(!stat.has_ended());
+        assert_eq!(Stat::parse(b"42 (a"), None);
+        assert_eq!(Stat::parse(b"42 (a) R 1"), None);
+    }
+
+    #[test]
+    fn a_sleeping_thread_is_told_from_a_running_one_and_from_a_page_fault() {
+        let asleep = parse_syscall("230 0x0 0x0 0x7ffc 0x0 0x0 0x0 0x7ffca0 0x7f10\n");
+        let expected = BlockedThread {
+            syscall: Some(230),
+            sp: Avma(0x7f_fca0),
+            ip: Avma(0x7f10),
+        };
+        assert_eq!(asleep, Some(expected));
+        let faulting = parse_syscall("-1 0x7ffca0 0x7f10\n");
+        assert_eq!(
+            faulting,
+            Some(BlockedThread {
+                syscall: None,
+                ..expected
+            })
+        );
+        assert_eq!(parse_syscall("running\n"), None);
+        assert_eq!(parse_syscall(""), None);
+    }
+
+    #[test]
+    fn cpu_lists_have_ranges_and_gaps() {
+        assert_eq!(parse_cpus("0\n"), Some(vec![0]));
+        assert_eq!(parse_cpus("0-2,5,7-8\n"), Some(vec![0, 1, 2, 5, 7, 8]));
+        assert_eq!(parse_cpus("0-4294967295"), None);
+        assert_eq!(parse_cpus("x"), None);
     }
 }

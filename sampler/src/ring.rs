@@ -176,3 +176,127 @@ pub(crate) fn page_size() -> io::Result<usize> {
     size.and_then(|size| usize::try_from(size).ok())
         .ok_or_else(|| io::Error::other("the system does not tell its page size"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A ring as the kernel would write it, for the tests.
+    struct Written {
+        data: Vec<u8>,
+        head: u64,
+    }
+
+    impl Written {
+        fn new(size: usize, at: u64) -> Self {
+            Self {
+                data: vec![0xee; size],
+                head: at,
+            }
+        }
+
+        fn put(&mut self, bytes: &[u8]) {
+            for &byte in bytes {
+                let place = (self.head % self.data.len() as u64) as usize;
+                self.data[place] = byte;
+                self.head += 1;
+            }
+        }
+
+        fn record(&mut self, kind: u32, misc: u16, body: &[u8]) {
+            self.put(&kind.to_le_bytes());
+            self.put(&misc.to_le_bytes());
+            self.put(&((body.len() + HEADER) as u16).to_le_bytes());
+            self.put(body);
+        }
+
+        fn read(&self, tail: u64) -> (Sane, Vec<(u32, u16, Vec<u8>)>) {
+            let mut records = Vec::new();
+            let mut scratch = Vec::new();
+            let sane = walk(&self.data, tail, self.head, &mut scratch, &mut |raw| {
+                records.push((raw.kind, raw.misc, raw.body.to_vec()));
+            });
+            (sane, records)
+        }
+    }
+
+    #[test]
+    fn a_record_that_wraps_comes_whole() {
+        let mut ring = Written::new(64, 44);
+        ring.record(9, 1, b"0123456789abcdef");
+        ring.record(2, 0, b"later on");
+        let expected = vec![
+            (9, 1, b"0123456789abcdef".to_vec()),
+            (2, 0, b"later on".to_vec()),
+        ];
+        assert_eq!(ring.read(44), (Sane::Yes, expected));
+    }
+
+    #[test]
+    fn a_header_that_wraps_comes_whole() {
+        let mut ring = Written::new(64, 60);
+        ring.record(14, 0x2000, b"12345678");
+        assert_eq!(
+            ring.read(60),
+            (Sane::Yes, vec![(14, 0x2000, b"12345678".to_vec())])
+        );
+    }
+
+    #[test]
+    fn a_truncated_record_is_noticed_and_those_before_it_come() {
+        let mut ring = Written::new(64, 0);
+        ring.record(2, 0, b"good");
+        ring.record(9, 0, b"cut off here");
+        ring.head -= 4;
+        assert_eq!(ring.read(0), (Sane::No, vec![(2, 0, b"good".to_vec())]));
+    }
+
+    #[test]
+    fn a_record_shorter_than_its_header_does_not_hold_us_forever() {
+        let ring = Written {
+            data: vec![0; 64],
+            head: 64,
+        };
+        assert_eq!(ring.read(0), (Sane::No, vec![]));
+    }
+
+    #[test]
+    fn a_full_ring_is_read_to_its_end() {
+        let mut ring = Written::new(64, 8);
+        for n in 0..4 {
+            ring.record(n, 0, b"8 bytes.");
+        }
+        let (sane, records) = ring.read(8);
+        assert_eq!((sane, records.len()), (Sane::Yes, 4));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(
+            start in 0u64..100_000,
+            bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..20),
+        ) {
+            let mut ring = Written::new(1024, start);
+            for body in &bodies {
+                ring.record(body.len() as u32, 7, body);
+            }
+            let (sane, records) = ring.read(start);
+            prop_assert_eq!(sane, Sane::Yes);
+            prop_assert_eq!(records.into_iter().map(|record| record.2).collect::<Vec<_>>(), bodies);
+        }
+
+        #[test]
+        fn nonsense_neither_panics_nor_hangs(
+            data in prop::collection::vec(any::<u8>(), 128),
+            tail in any::<u64>(),
+            length in 0u64..300,
+        ) {
+            let mut bytes = 0;
+            walk(&data, tail, tail.wrapping_add(length), &mut Vec::new(), &mut |raw| {
+                bytes += raw.body.len() + HEADER;
+            });
+            prop_assert!(bytes as u64 <= length);
+        }
+    }
+}

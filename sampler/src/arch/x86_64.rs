@@ -1,5 +1,9 @@
 //! x86-64.
 
+mod syscalls;
+
+pub use syscalls::syscall_name;
+
 use crate::ids::Avma;
 use serde::{Deserialize, Serialize};
 

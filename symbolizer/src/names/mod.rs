@@ -87,7 +87,9 @@ impl<R: Reader<Offset = usize>> Names<R> {
     /// The functions at `svma`, innermost first. `symbol` is the symbol that
     /// covers it: a name for functions whose debug information gives none.
     pub fn lookup(&mut self, svma: u64, symbol: Option<&str>) -> Vec<SourceFrame> {
-        let mut frames = self.from_debug_information(svma, symbol).unwrap_or_default();
+        let mut frames = self
+            .from_debug_information(svma, symbol)
+            .unwrap_or_default();
         if frames.is_empty() {
             frames.extend(symbol.map(symbol_frame));
         }

@@ -157,9 +157,9 @@ fn merge(segments: &[impl AsRef<str>], chain: &[String]) -> String {
         shown.extend(in_chain.unwrap_or(unnamed).shown());
     }
     if shown.is_empty() {
-        return segments
-            .last()
-            .map_or_else(String::new, |last| last.as_ref().replace("async_fn", "async fn"));
+        return segments.last().map_or_else(String::new, |last| {
+            last.as_ref().replace("async_fn", "async fn")
+        });
     }
     shown.reverse();
     shown.join("::")
@@ -291,7 +291,9 @@ mod tests {
         );
         assert_eq!(v0.readable, "<app::Session as app::Store>::load");
         let generic = path(
-            Some("_ZN5tokio4sync5mutex14Mutex$LT$T$GT$4lock28_$u7b$$u7b$closure$u7d$$u7d$17h0123456789abcdefE"),
+            Some(
+                "_ZN5tokio4sync5mutex14Mutex$LT$T$GT$4lock28_$u7b$$u7b$closure$u7d$$u7d$17h0123456789abcdefE",
+            ),
             &["tokio", "sync", "mutex", "{impl#8}", "lock", "{async_fn#0}"],
         );
         assert_eq!(generic.readable, "tokio::sync::mutex::Mutex::lock");
@@ -320,7 +322,10 @@ mod tests {
                 "{async_fn#0}".to_owned()
             ])
         );
-        assert_eq!(coroutine_in_type("core::pin::Pin<alloc::boxed::Box<u8>>"), None);
+        assert_eq!(
+            coroutine_in_type("core::pin::Pin<alloc::boxed::Box<u8>>"),
+            None
+        );
     }
 
     #[test]
@@ -334,7 +339,10 @@ mod tests {
 
     #[test]
     fn generics_go_and_arrows_stay_balanced() {
-        assert_eq!(without_generics("call_once<fn(u8) -> u8, (u8)>"), "call_once");
+        assert_eq!(
+            without_generics("call_once<fn(u8) -> u8, (u8)>"),
+            "call_once"
+        );
         assert_eq!(without_generics("app::run::<u64>"), "app::run");
     }
 }

@@ -96,7 +96,10 @@ mod tests {
         );
         assert_eq!(file.short, "tokio-1.54.1/src/time/sleep.rs");
         assert_eq!(file.origin, Origin::Library);
-        let git = source_file("/h/.cargo/git/checkouts/axum-0f1e2d/abc123/axum/src/lib.rs", None);
+        let git = source_file(
+            "/h/.cargo/git/checkouts/axum-0f1e2d/abc123/axum/src/lib.rs",
+            None,
+        );
         assert_eq!(git.short, "axum/axum/src/lib.rs");
         assert_eq!(git.origin, Origin::Library);
     }

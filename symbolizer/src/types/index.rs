@@ -122,7 +122,14 @@ impl Index {
         Ok(())
     }
 
-    fn note(&mut self, tag: gimli::DwTag, path: &str, id: TypeId, declaration: bool, located: bool) {
+    fn note(
+        &mut self,
+        tag: gimli::DwTag,
+        path: &str,
+        id: TypeId,
+        declaration: bool,
+        located: bool,
+    ) {
         match tag {
             gimli::DW_TAG_variable if located => self.variables.push((path.to_owned(), id)),
             gimli::DW_TAG_structure_type

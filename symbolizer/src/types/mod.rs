@@ -102,7 +102,10 @@ impl<R: Reader<Offset = usize>> Types<R> {
     /// The thread-local variables whose full name begins with `prefix`.
     pub fn thread_locals(&mut self, prefix: &str) -> Vec<Variable> {
         let found = self.index.variables(prefix);
-        found.into_iter().filter_map(|id| self.variable(id)).collect()
+        found
+            .into_iter()
+            .filter_map(|id| self.variable(id))
+            .collect()
     }
 
     /// The size of a type in bytes.
@@ -177,21 +180,22 @@ impl<R: Reader<Offset = usize>> Types<R> {
             _ => None,
         };
         let mut out = Variants {
-            discriminant: discriminant_member
-                .and_then(|offset| self.place(id, unit, offset)),
+            discriminant: discriminant_member.and_then(|offset| self.place(id, unit, offset)),
             variants: Vec::new(),
         };
         let mut children = part.children();
         while let Some(child) = children.next().ok()? {
-            if child.entry().tag() != gimli::DW_TAG_variant
-                || out.variants.len() >= MOST_CHILDREN
-            {
+            if child.entry().tag() != gimli::DW_TAG_variant || out.variants.len() >= MOST_CHILDREN {
                 continue;
             }
             let value = child
                 .entry()
                 .attr_value(gimli::DW_AT_discr_value)
-                .and_then(|value| value.udata_value().or(value.sdata_value().map(i64::cast_unsigned)));
+                .and_then(|value| {
+                    value
+                        .udata_value()
+                        .or(value.sdata_value().map(i64::cast_unsigned))
+                });
             let mut payload = child.children();
             while let Some(member) = payload.next().ok()? {
                 if let Some(member) = self.as_member(id, unit, member.entry()) {
@@ -285,11 +289,7 @@ impl<R: Reader<Offset = usize>> Types<R> {
         self.index.definition(id)
     }
 
-    fn entry_name(
-        &self,
-        unit: &Unit<R>,
-        entry: &DebuggingInformationEntry<R>,
-    ) -> Option<String> {
+    fn entry_name(&self, unit: &Unit<R>, entry: &DebuggingInformationEntry<R>) -> Option<String> {
         let value = entry.attr_value(gimli::DW_AT_name)?;
         let text = self.dwarf.attr_string(unit, value).ok()?;
         text.to_string_lossy().ok().map(|text| text.into_owned())

@@ -145,6 +145,9 @@ impl Parser {
             Kind::Clock => &self.clock,
             Kind::Switch => &self.switch,
         };
+        if !is_sound(raw, info) {
+            return None;
+        }
         let body = RawData::from(raw.body);
         let record = RawEventRecord::new(record_type, raw.misc, body, *info);
         let common = record.common_data().ok()?;
@@ -161,6 +164,25 @@ impl Parser {
             time: Nanos(common.timestamp?),
             what,
         })
+    }
+}
+
+/// Whether a record has none of the two things with which `linux-perf-event-reader` trusts the
+/// kernel: it multiplies the length of a call chain unchecked, and asserts that of a build id (which we
+/// do not ask for).
+fn is_sound(raw: RawRecord<'_>, info: &RecordParseInfo) -> bool {
+    /// After the numbers of event, ip, pid with tid, time, cpu, and the period.
+    const CHAIN: std::ops::Range<usize> = 48..56;
+    /// `PERF_RECORD_MISC_MMAP_BUILD_ID`
+    const BUILD_ID: u16 = 1 << 14;
+    match RecordType(raw.kind) {
+        RecordType::MMAP2 => raw.misc & BUILD_ID == 0,
+        RecordType::SAMPLE if info.sample_format.contains(SampleFormat::CALLCHAIN) => raw
+            .body
+            .get(CHAIN)
+            .and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)))
+            .is_some_and(|length| length <= raw.body.len() as u64 / 8),
+        _ => true,
     }
 }
 
@@ -476,9 +498,6 @@ mod tests {
             id in 69u64..73,
             body in prop::collection::vec(any::<u8>(), 0..400),
         ) {
-            // The parser of mappings trusts a length when told it is that of a build id, for
-            // which we never ask.
-            let misc = misc & !(1 << 14);
             let mut whole = id.to_le_bytes().to_vec();
             whole.extend(body);
             let _ = parse(RecordType(kind), misc, &whole);

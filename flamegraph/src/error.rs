@@ -1,5 +1,6 @@
 //! What can go wrong with a profile and its outputs.
 
+use crate::view::View;
 use std::io;
 use std::path::PathBuf;
 
@@ -51,4 +52,38 @@ pub enum Error {
     /// The file's content contradicts itself.
     #[error("this profile is damaged: {0}")]
     Damaged(String),
+    /// The recording took no snapshots, so it knows nothing of waiting tasks.
+    #[error(
+        "this profile has no snapshots, which the {view} view shows; its cpu and stall views work"
+    )]
+    NoSnapshots {
+        /// The view that was asked for.
+        view: View,
+    },
+    /// There is nothing to draw.
+    #[error(
+        "this profile has no samples on a CPU: the target slept all the while, or ended at once"
+    )]
+    NoSamples,
+    /// The profile has no workers that could be held.
+    #[error(
+        "this profile has no async runtime in it, so there are no stalls to draw; its cpu view works"
+    )]
+    NoRuntime,
+    /// The picture would need more memory than any real one.
+    #[error("this profile has too many stacks to draw by this grouping; try another one, or none")]
+    TooManyBoxes,
+    /// The picture could not be drawn.
+    #[error("cannot draw the flamegraph: {0}")]
+    Drawing(String),
+    /// A name that stands for nothing.
+    #[error("there is no {what} `{name}`; there are: {known}")]
+    UnknownName {
+        /// What was to be named.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// Those that exist.
+        known: &'static str,
+    },
 }

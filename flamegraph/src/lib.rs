@@ -9,6 +9,8 @@
 //!   silence. An hour of eight busy threads stays well below 200 MB.
 //! - [`Profile`] is the result: one value that holds everything the views need,
 //!   as a file ([`Profile::save`], [`Profile::load`]) that opens on any machine.
+//! - [`flamegraph`] draws it as an SVG that can be searched and zoomed, coloured
+//!   by what a frame is, with the machinery between async functions folded away.
 //!
 //! # What you bring
 //!
@@ -25,10 +27,14 @@
 
 mod builder;
 mod error;
+mod fold;
 mod output;
+mod printable;
 mod profile;
 #[cfg(test)]
 mod sample;
+mod svg;
+mod view;
 
 pub use builder::ProfileBuilder;
 pub use error::Error;
@@ -37,3 +43,5 @@ pub use profile::{
     Cause, FrameId, Kind, KindClass, KindId, Profile, Quality, RecordingOptions, RuntimeInfo,
     StackId, Stall, State, Target, Task, TaskId, Thread, ThreadId, ThreadRole, WeightKey,
 };
+pub use svg::{FlamegraphOptions, flamegraph};
+pub use view::{Grouping, RuntimeFrames, View};

@@ -284,3 +284,13 @@ pub(crate) struct Point {
     pub(crate) count: u64,
     pub(crate) max: f64,
 }
+impl Profile {
+    pub(crate) fn kind(&self, id: KindId) -> &Kind {
+        &self.kinds[id.index()]
+    }
+
+    /// Every weight of the profile.
+    pub(crate) fn weights(&self) -> impl Iterator<Item = &Weight> {
+        self.buckets.iter().flat_map(|bucket| &bucket.weights)
+    }
+}

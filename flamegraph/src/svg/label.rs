@@ -1,0 +1,160 @@
+//! What is written on a box and in its tooltip.
+
+use crate::fold::{Node, Sort};
+use crate::printable::{duration, percent, printable};
+use crate::profile::Profile;
+use awaitscope_symbolizer::FrameKind;
+
+/// Lines of the source that a tooltip names.
+const LINES: usize = 4;
+
+/// The tooltip: the full name on the first line, then the places in the source,
+/// and the numbers on the last. `frames.js` relies on that order.
+pub(super) fn tooltip(profile: &Profile, node: &Node, total_ns: u64, whole: &str) -> String {
+    let mut tooltip = printable(&node.name).into_owned();
+    let places = places(profile, node);
+    for (place, ns) in places.iter().take(LINES) {
+        tooltip.push('\n');
+        tooltip.push_str(&printable(place));
+        if places.len() > 1 {
+            tooltip.push_str(&format!("  ({})", duration(*ns)));
+        }
+    }
+    if places.len() > LINES {
+        tooltip.push_str(&format!("\nand {} more lines", places.len() - LINES));
+    }
+    tooltip.push_str(&format!("\n{}", duration(node.total_ns)));
+    if node.sort != Sort::All {
+        let share = node.total_ns as f64 / total_ns.max(1) as f64;
+        tooltip.push_str(&format!(" · {} of {whole}", percent(share)));
+    }
+    if node.own_ns > 0 && node.own_ns < node.total_ns {
+        tooltip.push_str(&format!(" · {} in itself", duration(node.own_ns)));
+    }
+    tooltip.push_str(match node.sort {
+        Sort::All | Sort::Group => "",
+        Sort::Frame(FrameKind::Async) => " · async function",
+        Sort::Frame(FrameKind::Sync) => " · function",
+        Sort::Frame(FrameKind::Leaf) => " · waited for",
+        Sort::Frame(FrameKind::Runtime) => " · runtime",
+        Sort::Frame(FrameKind::Kernel) => " · kernel",
+    });
+    tooltip
+}
+
+fn places(profile: &Profile, node: &Node) -> Vec<(String, u64)> {
+    let mut places = Vec::new();
+    for line in &node.lines {
+        let file = line.file.map(|file| &*profile.strings[file.index()]);
+        match (file, line.line) {
+            (Some(file), Some(number)) => places.push((format!("{file}:{number}"), line.ns)),
+            (Some(file), None) => places.push((file.to_owned(), line.ns)),
+            (None, _) => {}
+        }
+    }
+    places
+}
+
+/// Shorter names for boxes that have no room for all of it, longest first:
+/// the function with what it belongs to, and the function alone.
+///
+/// `handler` for `app::handler`, `main::{async block#0}`, `Redis::get` and
+/// `get` for `<app::Redis as app::Store>::get`.
+pub(super) fn shorter(name: &str) -> [String; 2] {
+    let parts = segments(name);
+    let last = parts.last().copied().unwrap_or("");
+    let mut owner = parts.len().checked_sub(2).map_or("", |index| parts[index]);
+    if let Some(implementor) = owner.strip_prefix('<') {
+        let implementor = implementor.trim_end_matches('>');
+        let implementor = implementor.split(" as ").next().unwrap_or("");
+        owner = segments(implementor).last().copied().unwrap_or("");
+    }
+    let both = match owner {
+        "" => last.to_owned(),
+        owner => format!("{owner}::{last}"),
+    };
+    // A closure or block says nothing without its function.
+    let alone = if last.starts_with('{') { &both } else { last };
+    [both.clone(), alone.to_owned()]
+}
+
+/// The segments of a path, with what is in brackets left whole.
+fn segments(path: &str) -> Vec<&str> {
+    let bytes = path.as_bytes();
+    let (mut depth, mut start, mut segments) = (0_usize, 0, Vec::new());
+    for (index, &byte) in bytes.iter().enumerate() {
+        match byte {
+            b'<' | b'(' | b'[' | b'{' => depth += 1,
+            // The arrow of a function type closes nothing.
+            b'>' if index > 0 && bytes[index - 1] == b'-' => {}
+            b'>' | b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            b':' if depth == 0 && index > start && bytes[index - 1] == b':' => {
+                segments.push(&path[start..index - 1]);
+                start = index + 1;
+            }
+            _ => {}
+        }
+    }
+    segments.push(&path[start..]);
+    segments
+}
+
+/// As much of a name as fits into `room` letters. `frames.js` does the same
+/// when the picture is resized.
+pub(super) fn fitting(name: &str, room: usize) -> String {
+    let name = printable(name);
+    if name.chars().count() <= room {
+        return name.into_owned();
+    }
+    let [longer, short] = shorter(&name);
+    if longer.chars().count() <= room {
+        return longer;
+    }
+    if short.chars().count() <= room {
+        return short;
+    }
+    if room < 3 {
+        return String::new();
+    }
+    short.chars().take(room - 1).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shorter_name_is_the_end_of_the_path() {
+        let short = |name| shorter(name)[1].clone();
+        assert_eq!(short("app::handler"), "handler");
+        assert_eq!(short("app::main::{async block#0}"), "main::{async block#0}");
+        assert_eq!(short("<app::Redis as app::Store>::get"), "get");
+        assert_eq!(shorter("<app::Redis as app::Store>::get")[0], "Redis::get");
+        assert_eq!(
+            shorter("serde_json::de::Deserializer<R>::go")[0],
+            "Deserializer<R>::go"
+        );
+        assert_eq!(
+            short("app::run<alloc::vec::Vec<u8>>"),
+            "run<alloc::vec::Vec<u8>>"
+        );
+        assert_eq!(short("app::call<fn(u8) -> app::T>::go"), "go");
+        assert_eq!(short("main"), "main");
+        for hostile in [
+            "", "::", ":::::", ">>>::<<<", "<<<::>>>", "{::", "<>::", "é::ü", "<é as",
+        ] {
+            shorter(hostile);
+        }
+    }
+
+    #[test]
+    fn a_label_fits_its_box() {
+        let name = "app::session::load_session";
+        for room in 0..40 {
+            assert!(fitting(name, room).chars().count() <= room);
+        }
+        assert_eq!(fitting(name, 21), "session::load_session");
+        assert_eq!(fitting(name, 12), "load_session");
+        assert_eq!(fitting(name, 6), "load_…");
+    }
+}

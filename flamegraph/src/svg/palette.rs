@@ -1,0 +1,109 @@
+//! The colours: one hue for each sort of frame, light enough for dark text.
+
+use crate::fold::Sort;
+use awaitscope_symbolizer::FrameKind;
+
+/// A colour as hue (degrees), saturation and lightness (percent).
+#[derive(Debug, Clone, Copy)]
+struct Hsl(f64, f64, f64);
+
+/// What the legend shows, in its order.
+pub(super) const LEGEND: [(Sort, &str); 5] = [
+    (Sort::Frame(FrameKind::Async), "async function"),
+    (Sort::Frame(FrameKind::Sync), "ordinary function"),
+    (Sort::Frame(FrameKind::Leaf), "waited for"),
+    (Sort::Frame(FrameKind::Kernel), "kernel"),
+    (Sort::Frame(FrameKind::Runtime), "runtime"),
+];
+
+fn base(sort: Sort) -> Hsl {
+    match sort {
+        Sort::All => Hsl(220.0, 14.0, 90.0),
+        Sort::Group => Hsl(222.0, 28.0, 30.0),
+        Sort::Frame(FrameKind::Async) => Hsl(246.0, 82.0, 79.0),
+        Sort::Frame(FrameKind::Sync) => Hsl(38.0, 92.0, 72.0),
+        Sort::Frame(FrameKind::Leaf) => Hsl(168.0, 46.0, 67.0),
+        Sort::Frame(FrameKind::Kernel) => Hsl(350.0, 78.0, 80.0),
+        Sort::Frame(FrameKind::Runtime) => Hsl(214.0, 16.0, 82.0),
+    }
+}
+
+/// The class of a box in the picture, for its style.
+pub(super) fn class(sort: Sort) -> &'static str {
+    match sort {
+        Sort::All => "all",
+        Sort::Group => "group",
+        Sort::Frame(FrameKind::Async) => "async",
+        Sort::Frame(FrameKind::Sync) => "sync",
+        Sort::Frame(FrameKind::Leaf) => "leaf",
+        Sort::Frame(FrameKind::Kernel) => "kernel",
+        Sort::Frame(FrameKind::Runtime) => "runtime",
+    }
+}
+
+/// The pure colour of a sort.
+pub(super) fn pure(sort: Sort) -> String {
+    hex(base(sort))
+}
+
+/// The colour of a box: that of its sort, a little varied by its name, so that
+/// neighbours can be told apart and a function looks the same everywhere.
+pub(super) fn color(sort: Sort, name: &str) -> String {
+    let Hsl(hue, saturation, lightness) = base(sort);
+    let (turn, lift) = match sort {
+        Sort::All => (0.0, 0.0),
+        Sort::Group => (4.0, 2.5),
+        Sort::Frame(FrameKind::Runtime) => (6.0, 2.5),
+        Sort::Frame(_) => (9.0, 3.5),
+    };
+    let hash = fnv(name);
+    let spread = |bits: u64| (bits & 0xff) as f64 / 127.5 - 1.0;
+    hex(Hsl(
+        hue + turn * spread(hash),
+        saturation,
+        lightness + lift * spread(hash >> 8),
+    ))
+}
+
+/// FNV-1a, folded: the same on every machine and in every release.
+fn fnv(name: &str) -> u64 {
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    hash ^ (hash >> 32) ^ (hash >> 16)
+}
+
+/// The usual conversion (CSS Color 4, section 7.1).
+fn hex(Hsl(hue, saturation, lightness): Hsl) -> String {
+    let (saturation, lightness) = (saturation / 100.0, lightness / 100.0);
+    let amplitude = saturation * lightness.min(1.0 - lightness);
+    let channel = |offset: f64| {
+        let k = (offset + hue / 30.0).rem_euclid(12.0);
+        let value = lightness - amplitude * (k - 3.0).min(9.0 - k).clamp(-1.0, 1.0);
+        (value * 255.0).round() as u8
+    };
+    format!(
+        "#{:02x}{:02x}{:02x}",
+        channel(0.0),
+        channel(8.0),
+        channel(4.0)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_convert_as_css_says() {
+        assert_eq!(hex(Hsl(0.0, 100.0, 50.0)), "#ff0000");
+        assert_eq!(hex(Hsl(210.0, 50.0, 40.0)), "#336699");
+    }
+
+    #[test]
+    fn a_function_has_its_colour_everywhere() {
+        let sort = Sort::Frame(FrameKind::Async);
+        assert_eq!(color(sort, "app::a"), color(sort, "app::a"));
+        assert_ne!(color(sort, "app::a"), color(sort, "app::b"));
+    }
+}

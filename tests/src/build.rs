@@ -3,6 +3,7 @@
 use crate::elf;
 use crate::flavour::Flavour;
 use anyhow::{Context, Result, ensure};
+use std::fmt;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -116,13 +117,7 @@ impl ServiceBuild {
             .env_remove("RUSTC_WRAPPER")
             .env_remove("RUSTC_WORKSPACE_WRAPPER")
             .env_remove("CARGO_BUILD_TARGET");
-        run(&mut cargo).with_context(|| {
-            let flavour = self.flavour.name();
-            format!(
-                "building {} with tokio {}, {flavour}",
-                self.service, self.tokio
-            )
-        })
+        run(&mut cargo).with_context(|| format!("building {self}"))
     }
 
     /// Does to the fresh binary what the flavour asks for.
@@ -174,6 +169,13 @@ impl ServiceBuild {
         run(objcopy.arg(from).arg(&fresh))?;
         fs::rename(&fresh, to)?;
         Ok(())
+    }
+}
+
+impl fmt::Display for ServiceBuild {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flavour = self.flavour.name();
+        write!(f, "{} with tokio {}, {flavour}", self.service, self.tokio)
     }
 }
 

@@ -21,6 +21,7 @@
 //! have, not on ours. They are built below `target/services/`, where they are
 //! found fresh the next time.
 mod build;
+pub mod compare;
 mod elf;
 mod flavour;
 mod profiler;

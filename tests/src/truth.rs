@@ -1,6 +1,7 @@
 //! What a service says of itself.
 
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// What happened in a service since the last mark. All times in nanoseconds on
 /// `CLOCK_MONOTONIC`.
@@ -130,6 +131,19 @@ impl Truth {
     #[must_use]
     pub fn share_outside(&self) -> f64 {
         self.outside_cpu_ns as f64 / self.process_cpu_ns.max(1) as f64
+    }
+
+    /// The stacks that the shapes must have: for each shape its frames, root first.
+    #[must_use]
+    pub fn stacks(&self) -> BTreeMap<&str, Vec<&ExpectedFrame>> {
+        let mut stacks: BTreeMap<&str, Vec<&ExpectedFrame>> = BTreeMap::new();
+        for frame in &self.frames {
+            stacks.entry(&frame.shape).or_default().push(frame);
+        }
+        for frames in stacks.values_mut() {
+            frames.sort_by_key(|frame| frame.depth);
+        }
+        stacks
     }
 
     /// The polls of a kind that were at least so long and began between the two

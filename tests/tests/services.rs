@@ -1,8 +1,11 @@
 //! The services know their truth, and the harness reads it: without that, no
 //! other test here means anything.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use awaitscope_tests::{RunningService, ServiceBuild};
+use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -74,5 +77,106 @@ fn a_dropped_service_is_gone() -> Result<()> {
     let pid = service.pid();
     drop(service);
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    Ok(())
+}
+
+#[test]
+fn every_shape_says_its_whole_stack() -> Result<()> {
+    let shapes = ServiceBuild::new("shapes").build()?;
+    let mut service = RunningService::start(&shapes, &[])?;
+    let truth = service.truth()?;
+    let stacks = truth.stacks();
+    assert_eq!(stacks.len(), 23, "{:?}", stacks.keys());
+    for (shape, frames) in stacks {
+        for (depth, frame) in (0..).zip(&frames) {
+            assert_eq!(frame.depth, depth, "{shape} has a gap");
+        }
+        let leaf = frames.last().map(|frame| frame.function.as_str());
+        assert!(leaf.is_some_and(|leaf| leaf.contains("spin_")), "{shape}");
+    }
+    Ok(())
+}
+
+#[test]
+fn one_thread_with_a_local_set_knows_its_split_and_stalls() -> Result<()> {
+    let single = ServiceBuild::new("single").build()?;
+    let mut service = RunningService::start(&single, &[])?;
+    service.mark()?;
+    sleep(Duration::from_secs(2));
+    let truth = service.truth()?;
+    assert!(truth.share("single::burn_hot") > truth.share("single::burn_warm"));
+    assert!(truth.share("single::burn_warm") > truth.share("single::burn_cool"));
+    for planted in &truth.planted {
+        let mut stalls = truth.long_polls_of(&planted.kind, 20_000_000, 0..u64::MAX);
+        assert!(stalls.next().is_some(), "{} never stalled", planted.kind);
+    }
+    Ok(())
+}
+
+#[test]
+fn actix_handlers_are_called_all_the_time() -> Result<()> {
+    let actix = ServiceBuild::new("actix").build()?;
+    let mut service = RunningService::start(&actix, &[])?;
+    service.mark()?;
+    sleep(Duration::from_secs(2));
+    let truth = service.truth()?;
+    assert!(truth.share("actix::hungry") > 0.3);
+    let mut stalls = truth.long_polls_of("actix::blocking", 20_000_000, 0..u64::MAX);
+    assert!(stalls.next().is_some());
+    assert!(
+        truth
+            .kinds
+            .iter()
+            .any(|kind| kind.kind == "actix::healthy" && kind.polls > 20)
+    );
+    Ok(())
+}
+
+#[test]
+fn the_http_service_answers_many_requests_on_a_connection() -> Result<()> {
+    let http = ServiceBuild::new("http").build()?;
+    let mut service = RunningService::start(&http, &["--only", "measured"])?;
+    let port: u16 = service.ready_value("port").context("a port")?.parse()?;
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    for _ in 0..3 {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+        let mut answer = [0; 70];
+        stream.read_exact(&mut answer)?;
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n") && answer.ends_with(b"\r\nhello\n"));
+    }
+    let connection = service.truth()?.kinds.remove(0);
+    assert_eq!(
+        (connection.kind.as_str(), connection.tasks),
+        ("http::connection", 1)
+    );
+    Ok(())
+}
+
+#[test]
+fn threads_and_tasks_come_and_go() -> Result<()> {
+    let churn = ServiceBuild::new("churn").build()?;
+    let mut service = RunningService::start(&churn, &[])?;
+    let tids = || -> Result<HashSet<_>> {
+        let folder = std::fs::read_dir(format!("/proc/{}/task", service.pid()))?;
+        Ok(folder.flatten().map(|entry| entry.file_name()).collect())
+    };
+    let before = tids()?;
+    sleep(Duration::from_secs(1));
+    let after = tids()?;
+    assert!(before.len() > 100 && after.len() > 100, "{}", before.len());
+    assert!(before.intersection(&after).count() < 20);
+    assert!(service.truth()?.kinds[0].tasks > 1000);
+    Ok(())
+}
+
+#[test]
+fn a_native_program_has_cpu_time_and_no_tasks() -> Result<()> {
+    let plain = ServiceBuild::new("plain").build()?;
+    let mut service = RunningService::start(&plain, &[])?;
+    service.mark()?;
+    sleep(Duration::from_secs(1));
+    let truth = service.truth()?;
+    assert!(truth.kinds.is_empty() && truth.process_cpu_ns > 50_000_000);
     Ok(())
 }

@@ -4,10 +4,10 @@
 //! worker in every poll of that kind: `FUNCTION` is the one around the line, and
 //! `SYSCALL` is `-` when there is none.
 //!
-//! `//~ frame SHAPE DEPTH async|sync FUNCTION` stands on the line that is awaited
-//! or run in the frame at that depth (0 is the root). `*` behind the depth: the
-//! frame stands there several times in a row. `?`: it may be missing, because it
-//! is a wrapper. Only the frames of the service itself are told.
+//! `//~ frame SHAPE,… DEPTH async|sync FUNCTION` stands on the line that is
+//! awaited or run in the frame at that depth (0 is the root). `*` behind the depth:
+//! the frame stands there several times in a row. `?`: it may be missing, because
+//! it is a wrapper. Only the frames of the service itself are told.
 
 use crate::json::{Object, array};
 
@@ -24,7 +24,7 @@ struct Place {
 /// Writes what the markers in `sources` say.
 pub(crate) fn describe(sources: Sources, into: &mut Object) {
     into.raw("planted", &array(markers(sources, "culprit").map(culprit)))
-        .raw("frames", &array(markers(sources, "frame").map(frame)));
+        .raw("frames", &array(markers(sources, "frame").flat_map(frames)));
 }
 
 /// The markers of one sort: the place and the words of each.
@@ -51,21 +51,24 @@ fn culprit((place, text): (Place, &str)) -> String {
     object.end()
 }
 
-fn frame((place, text): (Place, &str)) -> String {
+fn frames((place, text): (Place, &'static str)) -> impl Iterator<Item = String> {
     let mut words = text.splitn(4, ' ');
-    let mut next = || words.next().unwrap_or_default();
-    let shape = next();
+    let mut next = move || words.next().unwrap_or_default();
+    let shapes = next();
     let depth = next();
-    let digits = depth.trim_end_matches(['*', '?']);
-    let mut object = Object::new();
-    object
-        .text("shape", shape)
-        .raw("depth", digits)
-        .raw("repeated", &depth.ends_with('*').to_string())
-        .raw("optional", &depth.ends_with('?').to_string())
-        .text("kind", next())
-        .text("function", next())
-        .text("file", place.file)
-        .number("line", place.line);
-    object.end()
+    let kind = next();
+    let function = next();
+    shapes.split(',').map(move |shape| {
+        let mut object = Object::new();
+        object
+            .text("shape", shape)
+            .raw("depth", depth.trim_end_matches(['*', '?']))
+            .raw("repeated", &depth.ends_with('*').to_string())
+            .raw("optional", &depth.ends_with('?').to_string())
+            .text("kind", kind)
+            .text("function", function)
+            .text("file", place.file)
+            .number("line", place.line);
+        object.end()
+    })
 }

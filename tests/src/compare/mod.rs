@@ -1,0 +1,9 @@
+//! Holding what the profiler found against what the service knows.
+
+mod shares;
+mod stacks;
+mod stalls;
+
+pub use shares::{OUTSIDE, ShareError, share_errors};
+pub use stacks::stack_mismatch;
+pub use stalls::{FoundStall, StallScore, score_stalls};

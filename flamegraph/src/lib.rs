@@ -31,6 +31,7 @@ mod fold;
 mod output;
 mod printable;
 mod profile;
+mod record;
 #[cfg(test)]
 mod sample;
 mod svg;
@@ -39,6 +40,7 @@ mod view;
 pub use builder::ProfileBuilder;
 pub use error::Error;
 pub use output::save;
+pub use record::profile_of;
 pub use profile::{
     Cause, FrameId, Kind, KindClass, KindId, Profile, Quality, RecordingOptions, RuntimeInfo,
     StackId, Stall, State, Target, Task, TaskId, Thread, ThreadId, ThreadRole, WeightKey,

@@ -73,6 +73,12 @@ impl Nanos {
     /// No time at all; also the oldest moment.
     pub const ZERO: Self = Self(0);
 
+    /// The moment it is, on `CLOCK_MONOTONIC`: the clock of all events.
+    #[must_use]
+    pub fn now() -> Self {
+        crate::sys::now()
+    }
+
     /// The length of `millis` milliseconds.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {

@@ -58,6 +58,7 @@ pub struct Names<R: Reader<Offset = usize>> {
     functions: HashMap<(usize, usize), Arc<Function>>,
     symbols: HashMap<String, Arc<Function>>,
     files: HashMap<(usize, String), Arc<SourceFile>>,
+    own: Origin,
 }
 
 impl<R: Reader<Offset = usize>> std::fmt::Debug for Names<R> {
@@ -70,37 +71,33 @@ impl<R: Reader<Offset = usize>> std::fmt::Debug for Names<R> {
 
 impl<R: Reader<Offset = usize>> Names<R> {
     /// Opens a module's debug information. Only the list of units is read; a
-    /// unit is parsed when an address in it is first asked for.
+    /// unit is parsed when an address in it is first asked for. `own` is whose the
+    /// module's own code is: the user's in the program, a library's elsewhere.
     ///
     /// # Errors
     /// The debug information is broken.
-    pub fn new(dwarf: Arc<Dwarf<R>>) -> Result<Self, gimli::Error> {
+    pub fn new(dwarf: Arc<Dwarf<R>>, own: Origin) -> Result<Self, gimli::Error> {
         Ok(Self {
             units: Units::new(Arc::clone(&dwarf)),
             context: Context::from_arc_dwarf(dwarf)?,
             functions: HashMap::new(),
             symbols: HashMap::new(),
             files: HashMap::new(),
+            own,
         })
     }
 
     /// The functions at `svma`, innermost first. `symbol` is the symbol that
     /// covers it: a name for functions whose debug information gives none.
     pub fn lookup(&mut self, svma: u64, symbol: Option<&str>) -> Vec<SourceFrame> {
-        let mut frames = self
-            .from_debug_information(svma, symbol)
-            .unwrap_or_default();
+        let mut frames = self.described(svma, symbol).unwrap_or_default();
         if frames.is_empty() {
             frames.extend(symbol.map(symbol_frame));
         }
         frames
     }
 
-    fn from_debug_information(
-        &mut self,
-        svma: u64,
-        symbol: Option<&str>,
-    ) -> Option<Vec<SourceFrame>> {
+    fn described(&mut self, svma: u64, symbol: Option<&str>) -> Option<Vec<SourceFrame>> {
         let unit = skip_loads(self.context.find_dwarf_and_unit(svma))?;
         let unit_start = unit.unit.header.debug_info_offset()?.0;
         let mut found = Vec::new();
@@ -168,7 +165,7 @@ impl<R: Reader<Offset = usize>> Names<R> {
             return Arc::clone(file);
         }
         let dir = self.units.compilation_dir(unit);
-        let file = Arc::new(source_file::source_file(&path, dir.as_deref()));
+        let file = Arc::new(source_file::source_file(&path, dir.as_deref(), self.own));
         self.files.insert((unit, path), Arc::clone(&file));
         file
     }
@@ -185,6 +182,22 @@ pub fn symbol_frame(symbol: &str) -> SourceFrame {
 }
 
 impl SourceFrame {
+    /// A frame of which nothing is known but a place.
+    #[must_use]
+    pub fn nameless(place: String) -> Self {
+        Self {
+            function: Arc::new(Function {
+                path: FunctionPath {
+                    readable: place,
+                    is_async: false,
+                },
+                chain: Vec::new(),
+            }),
+            file: None,
+            line: None,
+        }
+    }
+
     /// Whose code the frame is, by its file, or else by the package its path
     /// begins with.
     #[must_use]

@@ -68,9 +68,11 @@ impl<'a> Unnamed<'a> {
 #[must_use]
 pub fn function_path(linkage: Option<&str>, chain: &[String]) -> FunctionPath {
     let chain: Vec<String> = chain.iter().map(|s| without_generics(s)).collect();
-    let path = match linkage.and_then(demangled) {
-        Some(name) => merge(&split_path(&name), &chain),
-        None => merge(&chain, &chain),
+    let path = match (linkage.and_then(demangled), linkage) {
+        (Some(name), _) => public_path(&merge(&split_path(&name), &chain)),
+        // Another language's: C names a function by its symbol.
+        (None, Some(symbol)) if chain.is_empty() => symbol.to_owned(),
+        (None, _) => public_path(&merge(&chain, &chain)),
     };
     FunctionPath {
         is_async: chain
@@ -79,6 +81,26 @@ pub fn function_path(linkage: Option<&str>, chain: &[String]) -> FunctionPath {
             .is_some_and(Unnamed::is_async),
         readable: path,
     }
+}
+
+/// Where the standard library defines what people know by another path.
+const REEXPORTED: &[(&str, &str)] = &[
+    ("std::sync::poison::condvar::", "std::sync::"),
+    ("std::sync::poison::mutex::", "std::sync::"),
+    ("std::sync::poison::once::", "std::sync::"),
+    ("std::sync::poison::rwlock::", "std::sync::"),
+    ("std::thread::functions::", "std::thread::"),
+    ("std::thread::join_handle::", "std::thread::"),
+];
+
+/// The path by which people call a function of the standard library.
+fn public_path(path: &str) -> String {
+    for (defined, public) in REEXPORTED {
+        if let Some(rest) = path.strip_prefix(defined) {
+            return format!("{public}{rest}");
+        }
+    }
+    path.to_owned()
 }
 
 /// The coroutine that a type's name holds first: `app::handler` for
@@ -297,6 +319,21 @@ mod tests {
             &["tokio", "sync", "mutex", "{impl#8}", "lock", "{async_fn#0}"],
         );
         assert_eq!(generic.readable, "tokio::sync::mutex::Mutex::lock");
+    }
+
+    #[test]
+    fn functions_go_by_their_public_paths() {
+        let sleep = path(None, &["std", "thread", "functions", "sleep"]);
+        assert_eq!(sleep.readable, "std::thread::sleep");
+    }
+
+    #[test]
+    fn a_c_function_goes_by_its_symbol() {
+        assert_eq!(path(Some("__vdso_time"), &[]).readable, "__vdso_time");
+        assert_eq!(
+            path(Some("memcpy"), &["__memcpy_avx"]).readable,
+            "__memcpy_avx"
+        );
     }
 
     #[test]

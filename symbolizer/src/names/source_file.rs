@@ -13,9 +13,10 @@ pub struct SourceFile {
 }
 
 /// Shortens `path` as it stands in a line table. `compilation_dir` is the
-/// directory its unit was compiled in.
+/// directory its unit was compiled in, `own` whose code it is if neither the
+/// standard library's nor a dependency's.
 #[must_use]
-pub fn source_file(path: &str, compilation_dir: Option<&str>) -> SourceFile {
+pub fn source_file(path: &str, compilation_dir: Option<&str>, own: Origin) -> SourceFile {
     if let Some(short) = standard_library(path) {
         return SourceFile {
             short,
@@ -32,18 +33,12 @@ pub fn source_file(path: &str, compilation_dir: Option<&str>) -> SourceFile {
         let rest = path.strip_prefix(dir)?;
         rest.strip_prefix('/').or((dir.is_empty()).then_some(rest))
     });
-    match inside {
-        Some(rest) => SourceFile {
-            short: rest.trim_start_matches("./").to_owned(),
-            origin: Origin::User,
-        },
-        None => SourceFile {
-            short: path.to_owned(),
-            origin: if path.is_empty() {
-                Origin::Unknown
-            } else {
-                Origin::User
-            },
+    SourceFile {
+        short: inside.unwrap_or(path).trim_start_matches("./").to_owned(),
+        origin: if path.is_empty() {
+            Origin::Unknown
+        } else {
+            own
         },
     }
 }
@@ -83,7 +78,7 @@ mod tests {
 
     #[test]
     fn the_users_own_files_are_short() {
-        let file = source_file("/srv/app/src/main.rs", Some("/srv/app"));
+        let file = source_file("/srv/app/src/main.rs", Some("/srv/app"), Origin::User);
         assert_eq!(file.short, "src/main.rs");
         assert_eq!(file.origin, Origin::User);
     }
@@ -93,12 +88,14 @@ mod tests {
         let file = source_file(
             "/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/tokio-1.54.1/src/time/sleep.rs",
             Some("/root/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/tokio-1.54.1"),
+            Origin::User,
         );
         assert_eq!(file.short, "tokio-1.54.1/src/time/sleep.rs");
         assert_eq!(file.origin, Origin::Library);
         let git = source_file(
             "/h/.cargo/git/checkouts/axum-0f1e2d/abc123/axum/src/lib.rs",
             None,
+            Origin::User,
         );
         assert_eq!(git.short, "axum/axum/src/lib.rs");
         assert_eq!(git.origin, Origin::Library);
@@ -109,6 +106,7 @@ mod tests {
         let file = source_file(
             "/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library/std/src/thread/mod.rs",
             None,
+            Origin::User,
         );
         assert_eq!(file.short, "std/src/thread/mod.rs");
         assert_eq!(file.origin, Origin::Std);

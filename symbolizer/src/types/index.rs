@@ -22,6 +22,9 @@ pub(super) struct Index {
     defined: HashMap<String, TypeId>,
     /// Full names of types that are only declared where they stand.
     declared: HashMap<TypeId, String>,
+    /// Types that are defined in several units: the definition that stands for
+    /// all.
+    again: HashMap<TypeId, TypeId>,
     /// Variables with a place in memory, by full name.
     variables: Vec<(String, TypeId)>,
     /// Every unit of the file: where it begins and ends.
@@ -110,7 +113,7 @@ impl Index {
             }
             let function = tag == gimli::DW_TAG_subprogram;
             open.push((depth, path.len(), in_function || function));
-            if self.defined.len() + self.declared.len() >= MOST_TYPES {
+            if self.defined.len() + self.declared.len() + self.again.len() >= MOST_TYPES {
                 return Ok(());
             }
             let id = TypeId {
@@ -137,8 +140,10 @@ impl Index {
             | gimli::DW_TAG_enumeration_type => {
                 if declaration {
                     self.declared.insert(id, path.to_owned());
+                } else if let Some(first) = self.defined.get(path) {
+                    self.again.insert(id, *first);
                 } else {
-                    self.defined.entry(path.to_owned()).or_insert(id);
+                    self.defined.insert(path.to_owned(), id);
                 }
             }
             _ => {}
@@ -150,9 +155,9 @@ impl Index {
     }
 
     pub fn definition(&self, id: TypeId) -> TypeId {
-        self.declared
-            .get(&id)
-            .and_then(|path| self.find(path))
+        let declared = self.declared.get(&id).and_then(|path| self.find(path));
+        declared
+            .or_else(|| self.again.get(&id).copied())
             .unwrap_or(id)
     }
 

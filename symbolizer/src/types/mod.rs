@@ -108,6 +108,12 @@ impl<R: Reader<Offset = usize>> Types<R> {
             .collect()
     }
 
+    /// Whether two types are the same: one entry, or one full name.
+    #[must_use]
+    pub fn same(&self, one: TypeId, other: TypeId) -> bool {
+        self.index.definition(one) == self.index.definition(other)
+    }
+
     /// The size of a type in bytes.
     pub fn size(&mut self, id: TypeId) -> Option<u64> {
         let id = self.definition(id);

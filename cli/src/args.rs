@@ -1,0 +1,139 @@
+//! What can be typed.
+
+use awaitscope_flamegraph::{Grouping, View};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A profiler for async services: attaches to a running, unmodified process and
+/// shows what its tasks do.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch a process for a while and keep a profile of it
+    Record(RecordArgs),
+    /// Draw a profile, or a process, as an SVG
+    Flamegraph(FlamegraphArgs),
+}
+
+/// Which process.
+#[derive(Debug, Clone, Args)]
+#[group(multiple = false)]
+pub struct TargetArgs {
+    /// The process to attach to
+    #[arg(short, long, value_name = "PID")]
+    pub pid: Option<u32>,
+    /// The process to attach to, by name
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// How to watch it.
+#[derive(Debug, Clone, Args)]
+pub struct WatchArgs {
+    /// How long
+    #[arg(short, long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub duration: Option<Duration>,
+    /// Samples a second for each busy thread
+    #[arg(short = 'F', long, value_name = "HZ", default_value_t = 99, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub frequency: u32,
+    /// Polls that hold a worker this long are reported as stalls
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = humantime::parse_duration)]
+    pub stall_threshold: Duration,
+    /// How much of each stack is copied, in KiB; deeper ones are read on from
+    /// memory
+    #[arg(long, value_name = "KIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(4..=63))]
+    pub stack_size: u32,
+    /// Watch the processes that it starts, too
+    #[arg(long)]
+    pub children: bool,
+    /// A separate debug file of one of its binaries
+    #[arg(long, value_name = "FILE")]
+    pub debug_file: Vec<PathBuf>,
+}
+
+/// `awaitscope record`.
+#[derive(Debug, Args)]
+pub struct RecordArgs {
+    /// Which process.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How.
+    #[command(flatten)]
+    pub watch: WatchArgs,
+    /// Where the profile goes [default: <name>-<pid>-<time>.awaitscope]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Start this command and watch it from its first instruction
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["pid", "name"])]
+    pub command: Vec<OsString>,
+}
+
+/// A profile, or a process to record first.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// A profile that `record` wrote
+    #[arg(value_name = "FILE", conflicts_with_all = ["pid", "name"])]
+    pub file: Option<PathBuf>,
+    /// Which process.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How.
+    #[command(flatten)]
+    pub watch: WatchArgs,
+}
+
+/// `awaitscope flamegraph`.
+#[derive(Debug, Args)]
+pub struct FlamegraphArgs {
+    /// Of what.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Where the picture goes, `-` for standard output
+    #[arg(short, long, value_name = "FILE", default_value = "flamegraph.svg")]
+    pub output: PathBuf,
+    /// What a width means
+    #[arg(long, value_name = "cpu|wait|wall|stall", default_value_t)]
+    pub view: View,
+    /// What stands at the root
+    #[arg(long, value_name = "kind|task|thread|none", default_value_t)]
+    pub group: Grouping,
+    /// Show the machinery of executors and the standard library
+    #[arg(long)]
+    pub runtime_frames: bool,
+}
+
+/// `awaitscope report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Of what.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// As what
+    #[arg(long, value_enum, default_value_t = FormatArg::Text)]
+    pub format: FormatArg,
+    /// Where the report goes [default: standard output]
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+    /// How many rows each table has at the most
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub top: usize,
+}
+
+/// As what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}

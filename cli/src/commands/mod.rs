@@ -1,0 +1,31 @@
+//! One file for each command.
+
+pub mod flamegraph;
+pub mod record;
+
+use crate::args::SourceArgs;
+use crate::output;
+use crate::recording::Recording;
+use crate::target;
+use anyhow::{Context, Result};
+use awaitscope_flamegraph::Profile;
+use std::time::Duration;
+
+/// How long a process is recorded when nobody says: long enough for a picture,
+/// short enough to wait for.
+const DEFAULT_DURATION: Duration = Duration::from_secs(10);
+
+/// The profile of a file, or of a process that is recorded first.
+fn profile(args: &SourceArgs) -> Result<Profile> {
+    if let Some(file) = &args.file {
+        return Ok(Profile::load(file)?);
+    }
+    let pid = target::resolve(&args.target).context("neither a profile nor a process was given")?;
+    let mut watch = args.watch.clone();
+    watch.duration = watch.duration.or(Some(DEFAULT_DURATION));
+    let profile = Recording::attach(pid, &watch)?.run()?;
+    for note in &profile.quality.notes {
+        output::note(note);
+    }
+    Ok(profile)
+}

@@ -1,0 +1,36 @@
+//! `awaitscope record`.
+
+use crate::args::RecordArgs;
+use crate::recording::Recording;
+use crate::{naming, output, target};
+use anyhow::Result;
+
+/// Records a process and keeps the profile.
+pub fn run(args: RecordArgs) -> Result<()> {
+    let recording = if args.command.is_empty() {
+        Recording::attach(target::resolve(&args.target)?, &args.watch)?
+    } else {
+        Recording::launch(&args.command, &args.watch)?
+    };
+    let facts = recording.facts();
+    let path = args
+        .output
+        .unwrap_or_else(|| naming::profile_file(&facts.name, facts.pid.0));
+    let profile = recording.run()?;
+    if output::is_stdout(&path) {
+        let mut bytes = Vec::new();
+        profile.write(&mut bytes)?;
+        return output::write(&path, &bytes);
+    }
+    profile.save(&path)?;
+    for note in &profile.quality.notes {
+        output::note(note);
+    }
+    output::note(&format!(
+        "{} samples in {:.1} s; see `awaitscope report {path}` and `awaitscope flamegraph {path}`",
+        profile.quality.samples,
+        profile.duration_ns as f64 / 1e9,
+        path = path.display(),
+    ));
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! How files are called that were not given a name.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// `<name>-<pid>-<time>.awaitscope`, in the current folder.
+pub fn profile_file(name: &str, pid: u32) -> PathBuf {
+    let name: String = name
+        .chars()
+        .map(|c| {
+            if c.is_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    let name = name.trim_start_matches('.');
+    PathBuf::from(format!("{name}-{pid}-{}.awaitscope", now()))
+}
+
+/// The time as `20261124T062915Z`.
+fn now() -> String {
+    let text = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    text.chars().filter(|c| !"-:".contains(*c)).collect()
+}
+
+/// Nanoseconds since 1970.
+pub fn unix_now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+}

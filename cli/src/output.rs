@@ -1,0 +1,39 @@
+//! Talking to people: notes and errors on standard error, results on standard
+//! output.
+
+use anyhow::{Context, Result};
+use std::io::Write as _;
+use std::path::Path;
+
+/// Says what went wrong, and why, one cause a line.
+pub fn error(error: &anyhow::Error) {
+    eprintln!("awaitscope: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  because: {cause}");
+    }
+}
+
+/// A remark.
+pub fn note(text: &str) {
+    eprintln!("awaitscope: {text}");
+}
+
+/// Writes a result to a file, whole or not at all, or to standard output for
+/// `-`.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    if is_stdout(path) {
+        let mut out = std::io::stdout().lock();
+        return out
+            .write_all(bytes)
+            .and_then(|()| out.flush())
+            .context("cannot write to standard output");
+    }
+    Ok(awaitscope_flamegraph::save(path, |out| {
+        out.write_all(bytes)
+    })?)
+}
+
+/// Whether a path means standard output.
+pub fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}

@@ -1,0 +1,60 @@
+//! The one line that is shown while recording.
+
+use awaitscope_symbolizer::session::Glance;
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+/// How often it changes.
+const PERIOD: Duration = Duration::from_millis(250);
+
+/// The line, on standard error if that is a terminal.
+#[derive(Debug)]
+pub struct Status {
+    shown: Option<Instant>,
+    terminal: bool,
+}
+
+impl Status {
+    pub fn new() -> Self {
+        Self {
+            shown: None,
+            terminal: std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// Shows how it goes, if it is time to.
+    pub fn show(&mut self, left: Option<Duration>, glance: Glance) {
+        if !self.terminal || self.shown.is_some_and(|shown| shown.elapsed() < PERIOD) {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        let left = match left {
+            Some(left) => format!("{:>3} s left", left.as_secs_f64().ceil()),
+            None => "until Ctrl-C".to_owned(),
+        };
+        let Glance {
+            samples,
+            tasks,
+            stalls,
+            lost,
+        } = glance;
+        eprint!(
+            "\r\x1b[2Krecording · {left} · {samples} samples · {tasks} tasks · {stalls} stalls · {lost} lost"
+        );
+        let _ = std::io::stderr().flush();
+    }
+
+    /// Takes the line away.
+    pub fn end(&mut self) {
+        if self.shown.take().is_some() {
+            eprint!("\r\x1b[2K");
+            let _ = std::io::stderr().flush();
+        }
+    }
+}
+
+impl Drop for Status {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,0 +1,201 @@
+//! From the frames of a stack to the logical stack of its task.
+
+use crate::frame::{Frame, FrameKind, Origin};
+use crate::names::{SourceFrame, function_path};
+use crate::runtime::{Anchor, Runtime, TaskClass, is_standard_glue};
+use std::sync::Arc;
+
+/// A stack as people read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogicalStack {
+    /// From the outermost frame to the innermost, nothing dropped: what is
+    /// folded is marked [`FrameKind::Runtime`].
+    pub frames: Vec<Frame>,
+    /// The task it runs, if it runs one.
+    pub task: Option<StackTask>,
+}
+
+/// What a stack says of the task it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackTask {
+    /// What sort of task.
+    pub class: TaskClass,
+    /// Its root function, if this stack shows it.
+    pub kind: Option<Arc<str>>,
+    /// Index of its runtime.
+    pub runtime: usize,
+}
+
+/// Makes a logical stack of `frames` (outermost first) and the kernel functions
+/// below them (outermost first).
+#[must_use]
+pub fn logical_stack(
+    frames: &[SourceFrame],
+    kernel: &[Arc<str>],
+    runtimes: &[Box<dyn Runtime>],
+) -> LogicalStack {
+    let anchor = runtimes
+        .iter()
+        .enumerate()
+        .filter_map(|(index, runtime)| Some((index, runtime.anchor(frames)?)))
+        .max_by_key(|(_, anchor)| anchor.first);
+    let first = anchor.as_ref().map(|(_, anchor)| anchor.first);
+    let mut kinds = frame_kinds(frames, runtimes, first);
+    if first.is_none() && !runtimes.is_empty() {
+        fold_executor(frames, &mut kinds, runtimes);
+    }
+    let mut out: Vec<Frame> = frames
+        .iter()
+        .zip(kinds)
+        .map(|(frame, kind)| shown(frame, kind))
+        .collect();
+    name_the_nameless(frames, &mut out, anchor.as_ref().map(|(_, anchor)| anchor));
+    out.extend(kernel.iter().map(kernel_frame));
+    LogicalStack {
+        frames: out,
+        task: anchor.map(|(runtime, anchor)| StackTask {
+            kind: kind_of(frames, &anchor),
+            class: anchor.class,
+            runtime,
+        }),
+    }
+}
+
+/// Line-tables-only debug information has no paths, so an async function that was
+/// inlined is just `{async_fn#0}`. The root's path is known from the type that the
+/// poll frame names; any other is called by the place that awaits it, which is
+/// known exactly.
+fn name_the_nameless(frames: &[SourceFrame], out: &mut [Frame], anchor: Option<&Anchor>) {
+    let Some(anchor) = anchor else {
+        return;
+    };
+    if let (Some(root), Some(index)) = (&anchor.root, root_frame(frames, anchor))
+        && frames[index].function.chain.len() <= 1
+    {
+        out[index].function = function_path(None, root).readable.into();
+    }
+    for index in anchor.first..frames.len() {
+        if !frames[index].function.path.is_async || !out[index].function.starts_with('{') {
+            continue;
+        }
+        let caller = out[..index].iter().rev();
+        let mut caller = caller.filter(|frame| frame.kind != FrameKind::Runtime);
+        if let Some((file, line)) = caller.next().and_then(|f| f.file.as_ref().zip(f.line)) {
+            out[index].function = format!("{{async fn awaited at {file}:{line}}}").into();
+        }
+    }
+}
+
+/// The frame of a task's root function.
+fn root_frame(frames: &[SourceFrame], anchor: &Anchor) -> Option<usize> {
+    let inside = &frames[anchor.first..];
+    let found = match anchor.class {
+        TaskClass::Blocking => inside
+            .iter()
+            .position(|frame| frame.origin() == Origin::User),
+        TaskClass::Async | TaskClass::BlockOn => {
+            inside.iter().position(|frame| frame.function.path.is_async)
+        }
+    };
+    found.map(|index| anchor.first + index)
+}
+
+/// The name of a task's root function: the frame whose chain is the one that
+/// the poll frame names, or the outermost async frame.
+fn kind_of(frames: &[SourceFrame], anchor: &Anchor) -> Option<Arc<str>> {
+    if let Some(root) = &anchor.root {
+        let inside = &frames[anchor.first..];
+        let named = inside.iter().find(|frame| same_chain(frame, root));
+        return Some(match named {
+            Some(frame) => frame.function.path.readable.as_str().into(),
+            None => function_path(None, root).readable.into(),
+        });
+    }
+    let root = root_frame(frames, anchor)?;
+    Some(frames[root].function.path.readable.as_str().into())
+}
+
+fn same_chain(frame: &SourceFrame, root: &[String]) -> bool {
+    let chain = &frame.function.chain;
+    chain.len() == root.len()
+        && chain
+            .iter()
+            .zip(root)
+            .all(|(a, b)| a.split('<').next() == b.split('<').next())
+}
+
+fn frame_kinds(
+    frames: &[SourceFrame],
+    runtimes: &[Box<dyn Runtime>],
+    first: Option<usize>,
+) -> Vec<FrameKind> {
+    let last_async = frames
+        .iter()
+        .rposition(|frame| frame.function.path.is_async);
+    frames
+        .iter()
+        .enumerate()
+        .map(|(index, frame)| {
+            let above_task = first.is_some_and(|first| index < first);
+            let wraps_async = last_async.is_some_and(|last| index < last) && is_wrapper(frame);
+            if frame.function.path.is_async && !above_task {
+                FrameKind::Async
+            } else if above_task
+                || is_standard_glue(frame)
+                || wraps_async
+                || runtimes.iter().any(|runtime| runtime.is_glue(frame))
+            {
+                FrameKind::Runtime
+            } else {
+                FrameKind::Sync
+            }
+        })
+        .collect()
+}
+
+/// Somebody else's future or stream around an async function: `Instrumented`,
+/// `Map`, `FuturesUnordered`.
+fn is_wrapper(frame: &SourceFrame) -> bool {
+    if frame.origin() == Origin::User {
+        return false;
+    }
+    let name = frame.function.own_name();
+    let name = name.split('<').next().unwrap_or(name);
+    let path = &frame.function.path.readable;
+    matches!(
+        name,
+        "poll" | "poll_next" | "poll_unpin" | "poll_next_unpin" | "try_poll"
+    ) || path.contains(" as core::future::future::Future>::poll")
+        || path.contains("::poll_fn")
+}
+
+/// On a thread of the runtime that polls nothing, all up to the innermost frame
+/// of the runtime is machinery, and so is what that calls to sleep.
+fn fold_executor(frames: &[SourceFrame], kinds: &mut [FrameKind], runtimes: &[Box<dyn Runtime>]) {
+    let on_executor = frames
+        .iter()
+        .any(|frame| runtimes.iter().any(|runtime| runtime.is_glue(frame)));
+    if on_executor {
+        kinds.fill(FrameKind::Runtime);
+    }
+}
+
+fn shown(frame: &SourceFrame, kind: FrameKind) -> Frame {
+    Frame {
+        function: frame.function.path.readable.as_str().into(),
+        file: frame.file.as_ref().map(|file| file.short.as_str().into()),
+        line: frame.line,
+        kind,
+        origin: frame.origin(),
+    }
+}
+
+fn kernel_frame(name: &Arc<str>) -> Frame {
+    Frame {
+        function: Arc::clone(name),
+        file: None,
+        line: None,
+        kind: FrameKind::Kernel,
+        origin: Origin::Kernel,
+    }
+}

@@ -1,0 +1,161 @@
+//! The async runtimes: one folder each, all with the same files.
+//!
+//! | file | its job |
+//! | --- | --- |
+//! | `detect` | is this runtime in the process, and which version |
+//! | `layout` | where its structures keep what we read |
+//! | `running` | which task a stack runs, and where the task's own frames begin |
+//! | `progress` | what tells one poll of a worker from the next |
+//!
+//! A new runtime is a folder here and a line in [`detect`].
+
+mod glue;
+pub mod tokio;
+
+pub use glue::is_standard_glue;
+
+use crate::module::{AddressSpace, ModuleId, Svma};
+use crate::names::SourceFrame;
+use crate::unwind::PhysicalFrame;
+use awaitscope_sampler::{Avma, ReadMemory, Tid};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A task, by the number its runtime gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TaskId(pub u64);
+
+impl std::fmt::Display for TaskId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What sort of task it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskClass {
+    /// A future that workers poll.
+    Async,
+    /// A closure on the blocking pool: it may block.
+    Blocking,
+    /// The future that a thread entered the runtime with.
+    BlockOn,
+}
+
+/// Where on a stack a task's own frames begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchor {
+    /// Index of the first frame inside the poll, in a stack from the outermost
+    /// frame to the innermost.
+    pub first: usize,
+    /// What sort of task is polled.
+    pub class: TaskClass,
+    /// The chain of names of the task's root function, where the poll frame
+    /// tells it: `app`, `handler`, `{async_fn#0}`.
+    pub root: Option<Vec<String>>,
+}
+
+/// What a runtime in the process is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuntimeInfo {
+    /// `tokio`.
+    pub name: String,
+    /// Its version, where it can be told.
+    pub version: Option<String>,
+    /// Its sort, where it can be told: `multi_thread`, `current_thread`.
+    pub flavor: Option<String>,
+    /// Whether the progress of workers can be read, which on-CPU stalls need.
+    pub progress: bool,
+}
+
+/// How far a worker is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Progress {
+    /// The task it polls, or the last one it polled.
+    pub task: Option<TaskId>,
+    /// Moves whenever a new poll begins.
+    pub epoch: u64,
+}
+
+/// A thread and where its thread-local storage stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadBase {
+    /// The thread.
+    pub tid: Tid,
+    /// Its thread pointer.
+    pub tls_base: Avma,
+}
+
+/// An async runtime found in a process.
+pub trait Runtime: Send {
+    /// What it is.
+    fn info(&self) -> RuntimeInfo;
+
+    /// Where the task's own frames begin on a stack from the outermost frame to
+    /// the innermost; `None` when no task is being polled.
+    fn anchor(&self, frames: &[SourceFrame]) -> Option<Anchor>;
+
+    /// Whether a frame is the runtime's machinery.
+    fn is_glue(&self, frame: &SourceFrame) -> bool;
+
+    /// What the innermost poll on a stack runs. `frames` go from the innermost
+    /// outwards, `stack` reads the sampled stack, `memory` the process as it is
+    /// now.
+    fn polled(&mut self, seen: &SeenStack<'_>) -> Polled;
+
+    /// What reads the progress of workers, where that can be read. Given once.
+    fn progress(&mut self) -> Option<Box<dyn ProgressReader>>;
+}
+
+/// Reads how far the workers of a runtime are.
+pub trait ProgressReader: Send {
+    /// How far each thread is that is a worker of this runtime; the others are
+    /// left out.
+    fn read(&mut self, threads: &[ThreadBase], memory: &dyn ReadMemory) -> Vec<(Tid, Progress)>;
+}
+
+/// A stack, and the process it was taken from.
+#[allow(missing_debug_implementations)]
+pub struct SeenStack<'a> {
+    /// The modules of the process.
+    pub space: &'a AddressSpace,
+    /// The frames, from the innermost outwards.
+    pub frames: &'a [PhysicalFrame],
+    /// Reads a word of the stack as it was.
+    pub stack: &'a dyn Fn(Avma) -> Option<u64>,
+    /// The process as it is now.
+    pub memory: &'a dyn ReadMemory,
+    /// The functions at a place in a module, innermost first.
+    pub names: &'a dyn Fn(ModuleId, Svma) -> Arc<[SourceFrame]>,
+}
+
+/// What a stack was found to poll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Polled {
+    /// A task; without an id where that could not be read.
+    Task {
+        /// What sort of task.
+        class: TaskClass,
+        /// Its id.
+        id: Option<TaskId>,
+    },
+    /// Nothing: it is a worker between two polls. Its thread shows this id
+    /// meanwhile.
+    Worker {
+        /// The id.
+        shows: Option<TaskId>,
+    },
+    /// Nothing of this runtime.
+    Nothing,
+}
+
+/// The runtimes of a process.
+#[must_use]
+pub fn detect(space: &AddressSpace) -> Vec<Box<dyn Runtime>> {
+    let mut found: Vec<Box<dyn Runtime>> = Vec::new();
+    if let Some(tokio) = tokio::Tokio::detect(space) {
+        found.push(Box::new(tokio));
+    }
+    found
+}

@@ -1,0 +1,113 @@
+//! Is Tokio in the process, where, and which version.
+
+use crate::module::{AddressSpace, Module, ModuleId, Svma};
+use std::collections::{HashMap, HashSet};
+
+/// What was found of Tokio.
+#[derive(Debug)]
+pub(super) struct Detected {
+    /// The module that holds it.
+    pub module: ModuleId,
+    /// `1.54.1`, where it can be told.
+    pub version: Option<String>,
+    /// For every function whose frame is a poll frame, by its first address:
+    /// the `raw::poll` functions that run it.
+    pub poll_entries: HashMap<Svma, Vec<Svma>>,
+}
+
+impl Detected {
+    pub fn find(space: &AddressSpace) -> Option<Self> {
+        space.modules().find_map(|(id, module)| {
+            let poll_entries = poll_entries(module);
+            (!poll_entries.is_empty()).then(|| Self {
+                module: id,
+                version: version(module),
+                poll_entries,
+            })
+        })
+    }
+}
+
+/// A task's vtable holds `raw::poll::<T, S>`. In an optimized build that is a
+/// jump to `Harness::<T, S>::poll`, which then has the frame, or that is inlined
+/// and `raw::poll` has the frame itself.
+fn poll_entries(module: &Module) -> HashMap<Svma, Vec<Svma>> {
+    let mut raw = Vec::new();
+    let mut harness = HashSet::new();
+    for symbol in module.symbols().functions() {
+        if !symbol.name.contains("7runtime4task") {
+            continue;
+        }
+        if symbol.name.contains("5tokio7runtime4task3raw4poll") {
+            raw.push((symbol.svma, symbol.size));
+        } else if symbol.name.contains("5tokio7runtime4task7harness") && is_poll(symbol.name) {
+            harness.insert(symbol.svma);
+        }
+    }
+    let mut entries: HashMap<Svma, Vec<Svma>> = HashMap::new();
+    for (start, size) in raw {
+        entries.entry(start).or_default().push(start);
+        for target in branches(module, start, size) {
+            if harness.contains(&target) {
+                entries.entry(target).or_default().push(start);
+            }
+        }
+    }
+    entries
+}
+
+fn is_poll(symbol: &str) -> bool {
+    rustc_demangle::try_demangle(symbol).is_ok_and(|name| format!("{name:#}").ends_with("::poll"))
+}
+
+/// The targets of the direct calls and jumps of a small function (`e8` and `e9`
+/// with a 32-bit displacement; Intel SDM volume 2, CALL and JMP). What looks
+/// like one inside another instruction gives a target that is no poll function.
+fn branches(module: &Module, start: Svma, size: u64) -> Vec<Svma> {
+    let Some(code) = module
+        .image()
+        .ok()
+        .and_then(|image| image.loaded_at(start.0))
+    else {
+        return Vec::new();
+    };
+    let size = usize::try_from(size).unwrap_or(0).min(512);
+    let code = &code[..size.min(code.len())];
+    let mut targets = Vec::new();
+    for (at, window) in code.windows(5).enumerate() {
+        if !matches!(window[0], 0xe8 | 0xe9) {
+            continue;
+        }
+        let displacement = i32::from_le_bytes([window[1], window[2], window[3], window[4]]);
+        let next = start.0.wrapping_add(at as u64 + 5);
+        targets.push(Svma(next.wrapping_add_signed(i64::from(displacement))));
+    }
+    targets
+}
+
+/// Panic messages carry the path of their source, and with it the version:
+/// `…/tokio-1.54.1/src/…`.
+fn version(module: &Module) -> Option<String> {
+    let text = module.image().ok()?.section_bytes(".rodata")?;
+    let mark = b"/tokio-1.";
+    let mut rest: &[u8] = &text;
+    while let Some(at) = find(rest, mark) {
+        rest = &rest[at + "/tokio-".len()..];
+        let end = rest.iter().position(|byte| *byte == b'/')?;
+        let number = std::str::from_utf8(&rest[..end.min(32)]).ok();
+        let number = number.filter(|text| {
+            text.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".-+".contains(&byte))
+        });
+        if let Some(number) = number {
+            return Some(number.to_owned());
+        }
+    }
+    None
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
+}

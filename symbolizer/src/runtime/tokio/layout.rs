@@ -1,0 +1,207 @@
+//! Where Tokio's structures keep what we read.
+//!
+//! `Header` and the vtable's order are stable over the versions we support
+//! (tokio 1.23 to 1.54, `runtime/task/core.rs` and `runtime/task/raw.rs`); the
+//! thread-local context moves, and is found by its members' names in the debug
+//! information.
+
+use crate::types::{TypeId, Types};
+use awaitscope_sampler::{Avma, ReadMemory};
+use gimli::Reader;
+
+/// The first words of a task: `state`, `queue_next`, `vtable`, `owner_id`
+/// (`#[repr(C)] struct Header`).
+pub(super) struct Header<'a>(pub &'a [u8; Header::SIZE]);
+
+impl Header<'_> {
+    pub const SIZE: usize = 32;
+
+    pub fn vtable(&self) -> Avma {
+        let mut word = [0; 8];
+        word.copy_from_slice(&self.0[16..24]);
+        Avma(u64::from_le_bytes(word))
+    }
+}
+
+/// Reads `struct Vtable`: seven functions (poll first), then the offsets of the
+/// trailer, the scheduler and the id. Returns the poll function and the id's
+/// offset, or nothing if what stands there cannot be a vtable.
+pub(super) fn read_vtable(address: Avma, memory: &dyn ReadMemory) -> Option<(Avma, u64)> {
+    const WORDS: usize = 10;
+    let mut bytes = [0; WORDS * 8];
+    if !memory.read(address, &mut bytes) {
+        return None;
+    }
+    let word = |index: usize| {
+        let mut word = [0; 8];
+        word.copy_from_slice(&bytes[index * 8..index * 8 + 8]);
+        u64::from_le_bytes(word)
+    };
+    let (trailer, scheduler, id) = (word(7), word(8), word(9));
+    let header = Header::SIZE as u64;
+    let ordered = header <= scheduler && scheduler <= id && id < trailer;
+    let plausible = ordered && trailer < 1 << 32 && id.is_multiple_of(8);
+    (plausible && word(0) != 0).then(|| (Avma(word(0)), id))
+}
+
+/// Where a thread's context and its worker's progress stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ContextLayout {
+    /// From the start of the module's thread-local block to
+    /// `tokio::runtime::context::Context`.
+    pub tls_offset: u64,
+    /// Size of the context.
+    pub size: u64,
+    /// Offset in the context of the current task's id.
+    pub task_id: u64,
+    /// Offset in the context of the pointer to `scheduler::Context`.
+    pub scheduler: u64,
+    /// How `scheduler::Context` tells its variants apart.
+    pub discriminant: Option<(u64, u64)>,
+    /// Its variants.
+    pub flavors: Vec<FlavorLayout>,
+}
+
+/// A variant of `scheduler::Context`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FlavorLayout {
+    /// The discriminant's value, or `None` for the one that others mean.
+    pub value: Option<u64>,
+    /// Offset in `scheduler::Context` of the pointer to the worker's `Core`,
+    /// null while the worker has none.
+    pub core: u64,
+    /// Offset in `Core` and size in bytes of the counter that moves with every
+    /// turn of the worker's loop.
+    pub tick: (u64, u64),
+}
+
+impl ContextLayout {
+    /// Works the layout out of Tokio's own debug information; `None` where that
+    /// has no types.
+    pub fn find<R: Reader<Offset = usize>>(types: &mut Types<R>) -> Option<Self> {
+        let context = types.find("tokio::runtime::context::Context")?;
+        let (tls_offset, storage) = thread_local(types, context)?;
+        let (task_id, id_type) = types.walk(context, &["current_task_id"])?;
+        // Before 1.40 an id could be zero, so `Option<Id>` has a tag word.
+        let task_id = match types.size(id_type)? {
+            8 => task_id,
+            16 => task_id.checked_add(8)?,
+            _ => return None,
+        };
+        let (scheduler, _) = types.walk(context, &["scheduler"])?;
+        let enumeration = types.find("tokio::runtime::scheduler::Context")?;
+        let variants = types.variants(enumeration)?;
+        let flavors = variants
+            .variants
+            .iter()
+            .filter_map(|variant| {
+                let (payload, inner) = types.walk(variant.type_id, &["__0"])?;
+                flavor(
+                    types,
+                    variant.value,
+                    variant.offset.checked_add(payload)?,
+                    inner,
+                )
+            })
+            .collect::<Vec<_>>();
+        (!flavors.is_empty()).then_some(Self {
+            tls_offset: tls_offset.checked_add(storage)?,
+            size: types.size(context)?,
+            task_id,
+            scheduler,
+            discriminant: variants.discriminant,
+            flavors,
+        })
+    }
+}
+
+fn flavor<R: Reader<Offset = usize>>(
+    types: &mut Types<R>,
+    value: Option<u64>,
+    offset: u64,
+    context: TypeId,
+) -> Option<FlavorLayout> {
+    let (cell, _) = types.walk(context, &["core"])?;
+    let (in_cell, core_option) = types.walk(context, &["core", "value"])?;
+    debug_assert!(in_cell >= cell);
+    let core = core_struct(types, core_option)?;
+    let (tick, tick_type) = types.walk(core, &["tick"])?;
+    let size = types.size(tick_type)?;
+    Some(FlavorLayout {
+        value,
+        core: offset.checked_add(in_cell)?,
+        tick: (tick, size),
+    })
+}
+
+/// The `Core` in an `UnsafeCell<Option<Box<Core>>>`: the `tick` holder behind the
+/// only pointer there is.
+fn core_struct<R: Reader<Offset = usize>>(types: &mut Types<R>, cell: TypeId) -> Option<TypeId> {
+    let mut open = vec![(cell, 0)];
+    while let Some((id, depth)) = open.pop() {
+        if let Some(target) = types.pointee(id)
+            && types.member(target, "tick").is_some()
+        {
+            return Some(target);
+        }
+        if depth > 8 {
+            continue;
+        }
+        open.extend(
+            types
+                .members(id)
+                .into_iter()
+                .map(|m| (m.type_id, depth + 1)),
+        );
+        if let Some(variants) = types.variants(id) {
+            open.extend(
+                variants
+                    .variants
+                    .into_iter()
+                    .map(|v| (v.type_id, depth + 1)),
+            );
+        }
+    }
+    None
+}
+
+/// Where in a thread's block the variable stands that holds `context`, and where
+/// in that variable the context stands: the standard library wraps it in a
+/// `Storage`, whose shape depends on the release.
+fn thread_local<R: Reader<Offset = usize>>(
+    types: &mut Types<R>,
+    context: TypeId,
+) -> Option<(u64, u64)> {
+    for variable in types.thread_locals("tokio::runtime::context::CONTEXT::") {
+        if let Some(inside) = offset_of_type(types, variable.type_id, context, 0) {
+            return Some((variable.tls_offset, inside));
+        }
+    }
+    None
+}
+
+fn offset_of_type<R: Reader<Offset = usize>>(
+    types: &mut Types<R>,
+    outer: TypeId,
+    wanted: TypeId,
+    depth: usize,
+) -> Option<u64> {
+    if types.same(outer, wanted) {
+        return Some(0);
+    }
+    if depth > 8 {
+        return None;
+    }
+    let mut inside = types.members(outer);
+    if let Some(variants) = types.variants(outer) {
+        inside.extend(variants.variants.into_iter().map(|v| crate::types::Member {
+            name: v.name,
+            offset: v.offset,
+            type_id: v.type_id,
+        }));
+    }
+    inside.into_iter().find_map(|member| {
+        let further = offset_of_type(types, member.type_id, wanted, depth + 1)?;
+        member.offset.checked_add(further)
+    })
+}

@@ -1,0 +1,66 @@
+//! Tokio, 1.35 and later: multi-thread and current-thread runtimes, `LocalSet`,
+//! and the blocking pool.
+
+mod detect;
+mod layout;
+mod progress;
+mod running;
+
+use super::{Anchor, Polled, ProgressReader, Runtime, RuntimeInfo, SeenStack};
+use crate::module::AddressSpace;
+use crate::names::SourceFrame;
+use detect::Detected;
+use progress::Workers;
+use running::PollFrames;
+
+/// Tokio in a process.
+#[derive(Debug)]
+pub struct Tokio {
+    detected: Detected,
+    polls: PollFrames,
+    workers: Option<Workers>,
+    has_progress: bool,
+}
+
+impl Tokio {
+    /// Tokio, if a module of the process has it.
+    #[must_use]
+    pub fn detect(space: &AddressSpace) -> Option<Self> {
+        let detected = Detected::find(space)?;
+        let workers = Workers::new(space, &detected);
+        Some(Self {
+            polls: PollFrames::new(&detected),
+            has_progress: workers.is_some(),
+            workers,
+            detected,
+        })
+    }
+}
+
+impl Runtime for Tokio {
+    fn info(&self) -> RuntimeInfo {
+        RuntimeInfo {
+            name: "tokio".to_owned(),
+            version: self.detected.version.clone(),
+            flavor: self.polls.flavor().map(str::to_owned),
+            progress: self.has_progress,
+        }
+    }
+
+    fn anchor(&self, frames: &[SourceFrame]) -> Option<Anchor> {
+        running::anchor(frames)
+    }
+
+    fn is_glue(&self, frame: &SourceFrame) -> bool {
+        running::is_glue(frame)
+    }
+
+    fn polled(&mut self, seen: &SeenStack<'_>) -> Polled {
+        self.polls.polled(seen)
+    }
+
+    fn progress(&mut self) -> Option<Box<dyn ProgressReader>> {
+        let workers = self.workers.take()?;
+        Some(Box::new(workers))
+    }
+}

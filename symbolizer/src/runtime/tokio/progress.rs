@@ -1,0 +1,195 @@
+//! What tells one poll of a worker from the next: the current task, and the
+//! tick of the worker's loop (`facts/rust.md`, 4.4 and 4.9).
+
+use super::detect::Detected;
+use super::layout::ContextLayout;
+use crate::module::AddressSpace;
+use crate::runtime::{Progress, ProgressReader, TaskId, ThreadBase};
+use crate::types::Types;
+use awaitscope_sampler::{Avma, ReadMemory, ReadRequest, Tid};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Reads the progress of every worker.
+#[derive(Debug)]
+pub(super) struct Workers {
+    layout: ContextLayout,
+    /// From a thread's base down to the module's thread-local block: static
+    /// TLS of the main program (System V ABI, "ELF Handling For Thread-Local
+    /// Storage", variant II).
+    block: u64,
+    /// Where each worker's `Core` stood when it was last seen.
+    cores: HashMap<Tid, CoreAt>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct CoreAt {
+    scheduler: u64,
+    /// Where the pointer to the core stands.
+    slot: Avma,
+    /// Where the tick stands, with the core where it was.
+    core: u64,
+    tick: Avma,
+    tick_size: u64,
+}
+
+impl Workers {
+    /// `None` where the debug information has no types, or Tokio is not in the
+    /// main program.
+    pub fn new(space: &AddressSpace, detected: &Detected) -> Option<Self> {
+        let module = space.module(detected.module)?;
+        let tls = module.tls()?;
+        let dwarf = module.dwarf().ok()??;
+        let mut types = Types::of_package(Arc::clone(dwarf), "tokio");
+        let layout = ContextLayout::find(&mut types)?;
+        let align = tls.align.max(1);
+        Some(Self {
+            layout,
+            block: tls.memory_size.checked_next_multiple_of(align)?,
+            cores: HashMap::new(),
+        })
+    }
+}
+
+impl ProgressReader for Workers {
+    /// Two batches of reads at the most: the contexts with what the cores were
+    /// last time, and the cores that moved.
+    fn read(&mut self, threads: &[ThreadBase], memory: &dyn ReadMemory) -> Vec<(Tid, Progress)> {
+        let contexts = self.read_contexts(threads, memory);
+        for (thread, context) in threads.iter().zip(&contexts) {
+            let moved = context.is_some_and(|context| {
+                let known = self.cores.get(&thread.tid);
+                context.scheduler != 0
+                    && known.is_none_or(|core| {
+                        core.scheduler != context.scheduler || Some(core.core) != context.core
+                    })
+            });
+            if let (true, Some(context)) = (moved, context) {
+                match self.find_core(context.scheduler, memory) {
+                    Some(core) => self.cores.insert(thread.tid, core),
+                    None => self.cores.remove(&thread.tid),
+                };
+            }
+        }
+        threads
+            .iter()
+            .zip(contexts)
+            .filter_map(|(thread, context)| {
+                let context = context?;
+                let core = self.cores.get(&thread.tid)?;
+                (context.scheduler == core.scheduler).then_some(())?;
+                let epoch = match context.tick {
+                    Some(tick) if context.core == Some(core.core) => tick,
+                    _ => read_tick(core, memory)?,
+                };
+                Some((
+                    thread.tid,
+                    Progress {
+                        task: (context.task != 0).then_some(TaskId(context.task)),
+                        epoch,
+                    },
+                ))
+            })
+            .collect()
+    }
+}
+
+impl Workers {
+    fn read_contexts(
+        &self,
+        threads: &[ThreadBase],
+        memory: &dyn ReadMemory,
+    ) -> Vec<Option<SeenContext>> {
+        let words = |thread: &ThreadBase| {
+            let context = Avma(
+                (thread.tls_base.0.wrapping_sub(self.block)).wrapping_add(self.layout.tls_offset),
+            );
+            let core = self.cores.get(&thread.tid);
+            [
+                Avma(context.0.wrapping_add(self.layout.task_id)),
+                Avma(context.0.wrapping_add(self.layout.scheduler)),
+                core.map_or(Avma(0), |core| core.slot),
+                core.map_or(Avma(0), |core| core.tick),
+            ]
+        };
+        let mut values = vec![[[0u8; 8]; 4]; threads.len()];
+        let mut requests = Vec::with_capacity(threads.len() * 4);
+        for (thread, values) in threads.iter().zip(&mut values) {
+            for (address, value) in words(thread).into_iter().zip(values) {
+                if address.0 != 0 {
+                    requests.push(ReadRequest::new(address, value));
+                }
+            }
+        }
+        memory.read_many(&mut requests);
+        let done: std::collections::HashSet<Avma> = requests
+            .iter()
+            .filter(|request| request.done)
+            .map(|request| request.address)
+            .collect();
+        threads
+            .iter()
+            .zip(&values)
+            .map(|(thread, values)| {
+                let addresses = words(thread);
+                let value = |index: usize| {
+                    done.contains(&addresses[index])
+                        .then(|| u64::from_le_bytes(values[index]))
+                };
+                let tick_size = self.cores.get(&thread.tid).map_or(8, |core| core.tick_size);
+                Some(SeenContext {
+                    task: value(0)?,
+                    scheduler: value(1)?,
+                    core: value(2),
+                    tick: value(3).map(|tick| narrow(tick, tick_size)),
+                })
+            })
+            .collect()
+    }
+
+    /// Follows `scheduler::Context` to the worker's core.
+    fn find_core(&self, scheduler: u64, memory: &dyn ReadMemory) -> Option<CoreAt> {
+        let found = match self.layout.discriminant {
+            Some((offset, size)) => {
+                let word = memory.read_word(Avma(scheduler.checked_add(offset)?))?;
+                Some(narrow(word, size))
+            }
+            None => None,
+        };
+        let exact = self.layout.flavors.iter().find(|f| f.value == found);
+        let flavor = exact.or_else(|| self.layout.flavors.iter().find(|f| f.value.is_none()))?;
+        let slot = Avma(scheduler.checked_add(flavor.core)?);
+        let core = memory.read_word(slot).filter(|core| *core != 0)?;
+        Some(CoreAt {
+            scheduler,
+            slot,
+            core,
+            tick: Avma(core.checked_add(flavor.tick.0)?),
+            tick_size: flavor.tick.1,
+        })
+    }
+}
+
+/// What one reading saw of a thread.
+#[derive(Debug, Clone, Copy)]
+struct SeenContext {
+    task: u64,
+    scheduler: u64,
+    core: Option<u64>,
+    tick: Option<u64>,
+}
+
+fn read_tick(core: &CoreAt, memory: &dyn ReadMemory) -> Option<u64> {
+    memory
+        .read_word(core.tick)
+        .map(|tick| narrow(tick, core.tick_size))
+}
+
+fn narrow(word: u64, bytes: u64) -> u64 {
+    match bytes {
+        1 => word & 0xff,
+        2 => word & 0xffff,
+        4 => word & 0xffff_ffff,
+        _ => word,
+    }
+}

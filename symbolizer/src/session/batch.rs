@@ -1,0 +1,46 @@
+//! What one look at a process brought.
+
+use crate::runtime::Progress;
+use awaitscope_sampler::{Event, Nanos, Registers, StackCopy, Tid};
+use serde::{Deserialize, Serialize};
+
+/// What one look at a process brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// What the kernel told, in the order of time.
+    pub events: Vec<Event>,
+    /// How far the workers were.
+    pub pulses: Vec<Pulse>,
+    /// The stacks of threads that were off their CPU for a while.
+    pub off_stacks: Vec<OffStack>,
+    /// No later batch has an event before this.
+    pub horizon: Nanos,
+}
+
+/// How far a worker was at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pulse {
+    /// The worker.
+    pub tid: Tid,
+    /// The moment.
+    pub time: Nanos,
+    /// How far it was.
+    pub progress: Progress,
+}
+
+/// The stack of a thread that is off its CPU, read while it lay still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffStack {
+    /// The thread.
+    pub tid: Tid,
+    /// Since when it is off its CPU.
+    pub since: Nanos,
+    /// When the reading was done. It holds if the thread was still off then.
+    pub time: Nanos,
+    /// The system call it sleeps in, if it sleeps in one.
+    pub syscall: Option<u64>,
+    /// Its registers: all, or only those that `/proc` tells.
+    pub registers: Registers,
+    /// The top of its stack.
+    pub stack: StackCopy,
+}

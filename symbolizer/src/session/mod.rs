@@ -1,0 +1,425 @@
+//! A recording in progress: takes what a process is seen to do, and keeps what
+//! it means.
+//!
+//! Two sides: a [`Watcher`] looks at the process every few milliseconds and does
+//! nothing that takes long; the [`Session`] takes its [`Batch`]es, on another
+//! thread, unwinds, finds out which task runs, and has names looked up on further
+//! threads. At the end [`Session::finish`] gives an [`Outcome`].
+
+mod batch;
+mod name_pool;
+mod outcome;
+mod stacks;
+mod stall;
+mod watch;
+
+pub use batch::{Batch, OffStack, Pulse};
+pub use outcome::{Outcome, Quality, SampleGroup, SeenStall, TaskKind, ThreadRole, ThreadSeen};
+pub use stacks::{Address, StackId, StackTable};
+pub use stall::{OffEvidence, Stall, StallCause, Stalls};
+pub use watch::{Targets, WatchOptions, Watcher};
+
+use crate::debugfile::DebugFiles;
+use crate::module::{AddressSpace, Binaries};
+use crate::runtime::{self, Polled, Runtime, SeenStack, TaskClass, TaskId};
+use crate::unwind::{PhysicalFrame, ReadStack, StackReader, UnwindEnd, Unwinder};
+use awaitscope_sampler::{
+    Avma, Event, Mapping, Nanos, Process, Registers, Sample, StackCopy, Tid, thread_pointer,
+};
+use name_pool::NamePool;
+use outcome::Accumulated;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How often a thread's thread pointer is looked for before it is given up.
+const MOST_TLS_TRIES: u32 = 5;
+
+/// How a session goes about it.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// Polls of this length and more are stalls.
+    pub stall_threshold: Nanos,
+    /// Debug files that the user named.
+    pub debug_files: Arc<DebugFiles>,
+    /// Where the binaries are.
+    pub binaries: Binaries,
+}
+
+/// What a session has seen so far: for the line that people watch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Glance {
+    /// Samples on the CPU.
+    pub samples: u64,
+    /// Distinct tasks.
+    pub tasks: usize,
+    /// Long polls.
+    pub stalls: usize,
+    /// Records that the kernel had no room for.
+    pub lost: u64,
+}
+
+/// A recording in progress.
+pub struct Session {
+    process: Arc<dyn Process + Send + Sync>,
+    space: AddressSpace,
+    unwinder: Unwinder,
+    runtimes: Vec<Box<dyn Runtime>>,
+    names: NamePool,
+    targets: Arc<Mutex<Targets>>,
+    stalls: Stalls,
+    seen: Accumulated,
+    pending: Vec<(Nanos, Item)>,
+    frames: Vec<PhysicalFrame>,
+    stale: bool,
+    mappings: Vec<Mapping>,
+    tls_tries: HashMap<Tid, u32>,
+    known_tasks: HashSet<TaskId>,
+    last: Nanos,
+}
+
+/// Something that waits for its turn.
+#[derive(Debug)]
+enum Item {
+    Event(Event),
+    Pulse(Pulse),
+    OffStack(OffStack),
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("glance", &self.glance())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What was found on a stack.
+struct Read {
+    stack: Option<StackId>,
+    polled: Polled,
+}
+
+impl Session {
+    /// Begins a session on `process`. Tells `targets` what the watcher needs.
+    #[must_use]
+    pub fn new(
+        process: Arc<dyn Process + Send + Sync>,
+        options: SessionOptions,
+        targets: Arc<Mutex<Targets>>,
+    ) -> Self {
+        let mut session = Self {
+            space: AddressSpace::new(options.binaries, options.debug_files),
+            process,
+            unwinder: Unwinder::new(),
+            runtimes: Vec::new(),
+            names: NamePool::new(),
+            targets,
+            stalls: Stalls::new(options.stall_threshold),
+            seen: Accumulated::default(),
+            pending: Vec::new(),
+            frames: Vec::new(),
+            stale: true,
+            mappings: Vec::new(),
+            tls_tries: HashMap::new(),
+            known_tasks: HashSet::new(),
+            last: Nanos::ZERO,
+        };
+        session.begin();
+        session
+    }
+
+    /// The modules of the process.
+    #[must_use]
+    pub fn space(&self) -> &AddressSpace {
+        &self.space
+    }
+
+    /// The runtimes that were found.
+    #[must_use]
+    pub fn runtimes(&self) -> &[Box<dyn Runtime>] {
+        &self.runtimes
+    }
+
+    /// What was seen so far.
+    #[must_use]
+    pub fn glance(&self) -> Glance {
+        Glance {
+            samples: self.seen.quality.samples,
+            tasks: self.known_tasks.len(),
+            stalls: self.stalls.count(),
+            lost: self.seen.quality.lost,
+        }
+    }
+
+    /// Takes what one look brought.
+    pub fn take(&mut self, batch: Batch) {
+        let events = batch.events.into_iter().map(Item::Event);
+        self.pending.extend(events.map(|item| (item.time(), item)));
+        let pulses = batch.pulses.into_iter().map(Item::Pulse);
+        self.pending.extend(pulses.map(|item| (item.time(), item)));
+        let stacks = batch.off_stacks.into_iter().map(Item::OffStack);
+        self.pending.extend(stacks.map(|item| (item.time(), item)));
+        // Stable: what has the same time stays in the order it came in.
+        self.pending.sort_by_key(|(time, _)| *time);
+        let ready = self
+            .pending
+            .partition_point(|(time, _)| *time < batch.horizon);
+        let rest = self.pending.split_off(ready);
+        for (time, item) in std::mem::replace(&mut self.pending, rest) {
+            self.last = self.last.max(time);
+            self.item(item);
+        }
+    }
+
+    /// Ends the session.
+    #[must_use]
+    pub fn finish(mut self) -> Outcome {
+        for (time, item) in std::mem::take(&mut self.pending) {
+            self.last = self.last.max(time);
+            self.item(item);
+        }
+        self.names.finish();
+        let stalls = self.stalls.finish(self.last);
+        self.seen
+            .outcome(stalls, &self.space, &self.names, &self.runtimes)
+    }
+
+    fn begin(&mut self) {
+        self.refresh();
+        for tid in self.process.threads().unwrap_or_default() {
+            let name = self.process.thread_name(tid);
+            self.seen.thread(tid).name = name;
+            if let Some(blocked) = self.process.blocked_in(tid) {
+                self.find_base(tid, blocked.sp);
+            }
+        }
+    }
+
+    /// Reads the mappings anew, and looks for runtimes in what is new.
+    fn refresh(&mut self) {
+        self.stale = false;
+        let Ok(mappings) = self.process.mappings() else {
+            return;
+        };
+        self.space.update(&mappings, &*self.process);
+        self.mappings = mappings;
+        if self.runtimes.is_empty() {
+            self.runtimes = runtime::detect(&self.space);
+            let readers = self.runtimes.iter_mut().filter_map(|r| r.progress());
+            let readers: Vec<_> = readers.collect();
+            self.targets().readers.extend(readers);
+        }
+    }
+
+    fn targets(&self) -> std::sync::MutexGuard<'_, Targets> {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn item(&mut self, item: Item) {
+        match item {
+            Item::Event(event) => self.event(event),
+            Item::Pulse(pulse) => {
+                self.seen.thread(pulse.tid).is_worker = true;
+                self.stalls.pulse(pulse.tid, pulse.time, pulse.progress);
+            }
+            Item::OffStack(stack) => self.off_stack(&stack),
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Sample(sample) => self.sample(&sample),
+            Event::SwitchOut {
+                tid, time, reason, ..
+            } => {
+                self.seen.switch_out(tid, time);
+                self.stalls.switch_out(tid, time, reason);
+            }
+            Event::SwitchIn { tid, time } => {
+                self.seen.switch_in(tid, time);
+                self.stalls.switch_in(tid, time);
+            }
+            Event::ThreadStart { tid, time, .. } => {
+                let name = self.process.thread_name(tid);
+                let thread = self.seen.thread(tid);
+                thread.name = name.or(thread.name.take());
+                self.seen.begins(tid, time);
+            }
+            Event::ThreadExit { tid, time, .. } => {
+                self.stalls.thread_ends(tid, time);
+                self.seen.switch_out(tid, time);
+                self.targets().bases.remove(&tid);
+            }
+            Event::ThreadName { tid, name, .. } => self.seen.thread(tid).name = Some(name),
+            Event::Exec { .. } => self.exec(),
+            Event::Mapped { .. } => self.stale = true,
+            Event::Lost { count, .. } => self.seen.quality.lost += count,
+            Event::Throttled { .. } => self.seen.quality.throttled += 1,
+        }
+    }
+
+    /// The process runs another program: all that was known is void, but what
+    /// was seen remains.
+    fn exec(&mut self) {
+        self.runtimes.clear();
+        self.unwinder.forget();
+        self.tls_tries.clear();
+        {
+            let mut targets = self.targets();
+            targets.readers.clear();
+            targets.bases.clear();
+            targets.idle.clear();
+        }
+        self.refresh();
+    }
+
+    fn sample(&mut self, sample: &Sample) {
+        let read = self.read_stack(sample.tid, &sample.registers, &sample.stack, true);
+        let kernel = sample.kernel_chain.iter().rev();
+        let stack = kernel.fold(read.stack, |stack, address| {
+            self.seen.table.push(stack, Address::Kernel(*address))
+        });
+        let task = match read.polled {
+            Polled::Task { id, .. } => id,
+            Polled::Worker { .. } | Polled::Nothing => None,
+        };
+        self.note_polled(sample.tid, read.polled);
+        if let Some(stack) = stack {
+            self.seen.sample(sample, stack, task);
+            self.stalls.sample(sample.tid, sample.time, stack);
+        }
+        self.known_tasks.extend(task);
+    }
+
+    fn off_stack(&mut self, off: &OffStack) {
+        let read = self.read_stack(off.tid, &off.registers, &off.stack, false);
+        self.note_polled(off.tid, read.polled);
+        let (in_poll, task) = match read.polled {
+            Polled::Task { class, id } => (class == TaskClass::Async, id),
+            Polled::Worker { .. } | Polled::Nothing => (false, None),
+        };
+        let Some(stack) = read.stack else {
+            return;
+        };
+        self.stalls.off_stack(
+            off.tid,
+            off.since,
+            OffEvidence {
+                stack,
+                syscall: off.syscall,
+                in_poll,
+                task,
+            },
+        );
+    }
+
+    /// Remembers what a thread is, from what it polls.
+    fn note_polled(&mut self, tid: Tid, polled: Polled) {
+        match polled {
+            Polled::Task { class, .. } => {
+                let thread = self.seen.thread(tid);
+                thread.polls |= class == TaskClass::Async;
+                thread.blocks |= class == TaskClass::Blocking;
+            }
+            Polled::Worker { shows } => {
+                self.seen.thread(tid).is_worker = true;
+                if let Some(task) = shows {
+                    self.stalls.idle_shows(tid, task);
+                    self.targets().idle.insert(tid, task);
+                }
+            }
+            Polled::Nothing => {}
+        }
+    }
+
+    /// Unwinds a stack, has its names looked up, and finds out what it polls.
+    fn read_stack(
+        &mut self,
+        tid: Tid,
+        registers: &Registers,
+        copy: &StackCopy,
+        running: bool,
+    ) -> Read {
+        let process = Arc::clone(&self.process);
+        let reader = RefCell::new(StackReader::continued(copy, &*process));
+        let end = self.unwind(registers, &mut reader.borrow_mut());
+        if running {
+            self.seen.quality.unwound(end);
+        }
+        self.find_base(tid, registers.sp());
+        let stack = self.keep_stack();
+        let names = &self.names;
+        let space = &self.space;
+        let seen = SeenStack {
+            space,
+            frames: &self.frames,
+            stack: &|address| reader.borrow_mut().word(address),
+            memory: &*process,
+            names: &|module, svma| match space.module(module) {
+                Some(file) => names.get(file, (module, svma)),
+                None => Arc::from([]),
+            },
+        };
+        let polled = self
+            .runtimes
+            .iter_mut()
+            .map(|runtime| runtime.polled(&seen))
+            .find(|polled| *polled != Polled::Nothing);
+        Read {
+            stack,
+            polled: polled.unwrap_or(Polled::Nothing),
+        }
+    }
+
+    fn unwind(&mut self, registers: &Registers, stack: &mut StackReader<'_>) -> UnwindEnd {
+        if self.stale {
+            self.refresh();
+        }
+        let mut frames = std::mem::take(&mut self.frames);
+        let end = self
+            .unwinder
+            .unwind(&self.space, registers, stack, &mut frames);
+        self.frames = frames;
+        end
+    }
+
+    fn keep_stack(&mut self) -> Option<StackId> {
+        let mut stack = None;
+        for frame in self.frames.iter().rev() {
+            let address = match self.space.lookup(frame.lookup) {
+                Some((module, svma)) => {
+                    if let Some(file) = self.space.module(module) {
+                        self.names.want(file, (module, svma));
+                    }
+                    Address::Module(module, svma)
+                }
+                None => Address::Unknown(frame.lookup.0),
+            };
+            stack = self.seen.table.push(stack, address);
+        }
+        stack
+    }
+
+    fn find_base(&mut self, tid: Tid, sp: Avma) {
+        let tries = self.tls_tries.entry(tid).or_default();
+        if *tries >= MOST_TLS_TRIES || self.runtimes.is_empty() {
+            return;
+        }
+        *tries += 1;
+        if let Some(base) = thread_pointer(&*self.process, &self.mappings, tid, sp) {
+            *tries = MOST_TLS_TRIES;
+            self.targets().bases.insert(tid, base);
+        }
+    }
+}
+
+impl Item {
+    fn time(&self) -> Nanos {
+        match self {
+            Self::Event(event) => event.time(),
+            Self::Pulse(pulse) => pulse.time,
+            Self::OffStack(stack) => stack.time,
+        }
+    }
+}

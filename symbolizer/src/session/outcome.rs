@@ -1,0 +1,467 @@
+//! What a session has seen, first as it comes in, then as people read it.
+
+use super::name_pool::NamePool;
+use super::stacks::{Address, StackId, StackTable};
+use super::stall::{Stall, StallCause};
+use crate::frame::{Frame, Origin};
+use crate::kernel::KernelSymbols;
+use crate::logical::{LogicalStack, logical_stack};
+use crate::module::AddressSpace;
+use crate::names::SourceFrame;
+use crate::runtime::{Runtime, RuntimeInfo, TaskClass, TaskId};
+use crate::unwind::UnwindEnd;
+use awaitscope_sampler::{Nanos, Sample, Tid, syscall_name};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// What a recording has seen.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The runtimes of the process.
+    pub runtimes: Vec<RuntimeInfo>,
+    /// Every distinct stack of [`SampleGroup`]s and [`SeenStall`]s.
+    pub stacks: Vec<LogicalStack>,
+    /// The samples on the CPU, in groups that have all in common but their
+    /// number.
+    pub samples: Vec<SampleGroup>,
+    /// The long polls, in the order of time.
+    pub stalls: Vec<SeenStall>,
+    /// The threads.
+    pub threads: BTreeMap<Tid, ThreadSeen>,
+    /// The name of every task's root function that was told.
+    pub kinds: HashMap<TaskId, TaskKind>,
+    /// How good the data is.
+    pub quality: Quality,
+    /// The first moment that was seen.
+    pub start: Nanos,
+    /// The build-id of the program, in hexadecimal.
+    pub build_id: Option<String>,
+}
+
+/// What a task is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskKind {
+    /// Its root function.
+    pub name: Arc<str>,
+    /// What sort of task it is.
+    pub class: TaskClass,
+    /// Index of its runtime.
+    pub runtime: usize,
+}
+
+/// Samples of one stack, task, thread and second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SampleGroup {
+    /// Index in [`Outcome::stacks`].
+    pub stack: usize,
+    /// The task, where its id is known.
+    pub task: Option<TaskId>,
+    /// What the task is, where one ran.
+    pub kind: Option<TaskKind>,
+    /// The thread.
+    pub tid: Tid,
+    /// Seconds since the start.
+    pub second: u32,
+    /// The CPU time they stand for.
+    pub time: Nanos,
+    /// How many they are.
+    pub count: u32,
+}
+
+/// A long poll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenStall {
+    /// When and how long.
+    pub stall: Stall,
+    /// What the task is.
+    pub kind: TaskKind,
+    /// The name of the system call that held it.
+    pub syscall: Option<&'static str>,
+    /// The stacks that were seen in it (indices in [`Outcome::stacks`]) and the
+    /// time each stands for.
+    pub stacks: Vec<(usize, Nanos)>,
+}
+
+/// What was seen of a thread.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ThreadSeen {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its time on a CPU, by second.
+    pub on_cpu: BTreeMap<u32, Nanos>,
+    pub(super) is_worker: bool,
+    pub(super) polls: bool,
+    pub(super) blocks: bool,
+    on_since: Option<Nanos>,
+}
+
+/// What a thread is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ThreadRole {
+    /// It polls tasks.
+    Worker,
+    /// It runs closures of the blocking pool.
+    Blocking,
+    /// Anything else.
+    Other,
+}
+
+impl ThreadSeen {
+    /// What the thread is for.
+    #[must_use]
+    pub fn role(&self) -> ThreadRole {
+        if self.is_worker || self.polls {
+            ThreadRole::Worker
+        } else if self.blocks {
+            ThreadRole::Blocking
+        } else {
+            ThreadRole::Other
+        }
+    }
+}
+
+/// How good the data is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quality {
+    /// Samples on the CPU.
+    pub samples: u64,
+    /// Records that the kernel had no room for.
+    pub lost: u64,
+    /// How often the kernel held samples back.
+    pub throttled: u64,
+    /// Samples whose stack was not followed to the thread's start.
+    pub truncated: u64,
+    /// Of those, stacks deeper than the copy whose rest had changed.
+    pub torn: u64,
+    /// Samples whose innermost function has no name.
+    pub unsymbolized: u64,
+    /// Samples inside a task whose id could not be read.
+    pub without_id: u64,
+}
+
+impl Quality {
+    pub(super) fn unwound(&mut self, end: UnwindEnd) {
+        if !end.is_complete() {
+            self.truncated += 1;
+        }
+        if end == UnwindEnd::Moved {
+            self.torn += 1;
+        }
+    }
+}
+
+type GroupKey = (StackId, Option<TaskId>, Tid, u32);
+
+/// What has come in so far.
+#[derive(Debug, Default)]
+pub(super) struct Accumulated {
+    pub table: StackTable,
+    pub quality: Quality,
+    groups: HashMap<GroupKey, (Nanos, u32)>,
+    threads: BTreeMap<Tid, ThreadSeen>,
+    start: Option<Nanos>,
+}
+
+impl Accumulated {
+    pub fn thread(&mut self, tid: Tid) -> &mut ThreadSeen {
+        self.threads.entry(tid).or_default()
+    }
+
+    pub fn sample(&mut self, sample: &Sample, stack: StackId, task: Option<TaskId>) {
+        self.quality.samples += 1;
+        let second = self.second(sample.time);
+        let group = self
+            .groups
+            .entry((stack, task, sample.tid, second))
+            .or_default();
+        group.0 = group.0 + sample.period;
+        group.1 += 1;
+        // A thread whose switches were never seen runs all the time.
+        let start = self.start;
+        let thread = self.thread(sample.tid);
+        if thread.on_since.is_none() {
+            thread.on_since = if thread.on_cpu.is_empty() {
+                start
+            } else {
+                Some(sample.time)
+            };
+        }
+    }
+
+    pub fn begins(&mut self, tid: Tid, time: Nanos) {
+        self.second(time);
+        self.thread(tid).on_since = None;
+    }
+
+    pub fn switch_in(&mut self, tid: Tid, time: Nanos) {
+        self.second(time);
+        self.thread(tid).on_since = Some(time);
+    }
+
+    pub fn switch_out(&mut self, tid: Tid, time: Nanos) {
+        self.second(time);
+        let start = self.start.unwrap_or(time);
+        let thread = self.thread(tid);
+        let Some(mut from) = thread.on_since.take() else {
+            return;
+        };
+        // Split at the seconds.
+        while from < time {
+            let second = from.since(start).0 / SECOND;
+            let next = Nanos(start.0.saturating_add((second + 1).saturating_mul(SECOND)));
+            let to = next.min(time);
+            let second = u32::try_from(second).unwrap_or(u32::MAX);
+            let total = thread.on_cpu.entry(second).or_default();
+            *total = *total + to.since(from);
+            if to <= from {
+                return;
+            }
+            from = to;
+        }
+    }
+
+    /// The second of `time`, counted from the first moment that was seen.
+    fn second(&mut self, time: Nanos) -> u32 {
+        let start = *self.start.get_or_insert(time);
+        u32::try_from(time.since(start).0 / SECOND).unwrap_or(u32::MAX)
+    }
+
+    /// Puts names to everything.
+    pub fn outcome(
+        mut self,
+        stalls: Vec<Stall>,
+        space: &AddressSpace,
+        names: &NamePool,
+        runtimes: &[Box<dyn Runtime>],
+    ) -> Outcome {
+        let mut reader = StackNamer::new(&self.table, space, names, runtimes);
+        let groups: Vec<(GroupKey, (Nanos, u32), usize)> = self
+            .groups
+            .drain()
+            .map(|(key, weight)| (key, weight, reader.read(key.0)))
+            .collect();
+        let stalls: Vec<(Stall, Vec<(usize, Nanos)>)> = stalls
+            .into_iter()
+            .map(|stall| {
+                let stacks = stall.stacks.iter();
+                let stacks = stacks.map(|(stack, time)| (reader.read(*stack), *time));
+                let stacks = stacks.collect();
+                (stall, stacks)
+            })
+            .collect();
+        let stacks = reader.stacks;
+        let kinds = kinds_of_tasks(&groups, &stalls, &stacks);
+        for (key, (_, count), stack) in &groups {
+            let stack = &stacks[*stack];
+            let unnamed = stack.frames.last().is_none_or(is_unnamed);
+            self.quality.unsymbolized += u64::from(*count) * u64::from(unnamed);
+            let nameless = key.1.is_none() && has_ids(stack);
+            self.quality.without_id += u64::from(*count) * u64::from(nameless);
+        }
+        let mut samples: Vec<SampleGroup> = groups
+            .into_iter()
+            .map(
+                |((_, task, tid, second), (time, count), stack)| SampleGroup {
+                    stack,
+                    kind: kind_of(task, &stacks[stack], &kinds),
+                    task: task.filter(|_| stacks[stack].task.is_some()),
+                    tid,
+                    second,
+                    time,
+                    count,
+                },
+            )
+            .collect();
+        samples.sort_by_key(|group| (group.second, group.tid, group.stack, group.task));
+        Outcome {
+            runtimes: runtimes.iter().map(|runtime| runtime.info()).collect(),
+            samples,
+            stalls: stalls
+                .into_iter()
+                .filter_map(|(stall, in_it)| seen_stall(stall, in_it, &stacks, &kinds))
+                .collect(),
+            stacks,
+            threads: self.threads,
+            kinds,
+            quality: self.quality,
+            start: self.start.unwrap_or(Nanos::ZERO),
+            build_id: program_build_id(space),
+        }
+    }
+}
+
+/// The first module is the program: the loader maps it lowest, or first.
+fn program_build_id(space: &AddressSpace) -> Option<String> {
+    let (_, program) = space.modules().next()?;
+    program.build_id().map(ToString::to_string)
+}
+
+/// A stack's task should have an id: every task but the root of a `block_on`
+/// has one.
+fn has_ids(stack: &LogicalStack) -> bool {
+    let task = stack.task.as_ref();
+    task.is_some_and(|task| task.class != TaskClass::BlockOn)
+}
+
+fn is_unnamed(frame: &Frame) -> bool {
+    frame.origin == Origin::Unknown && frame.function.starts_with("0x")
+}
+
+/// What each task is: what most of its stacks say.
+fn kinds_of_tasks(
+    groups: &[(GroupKey, (Nanos, u32), usize)],
+    stalls: &[(Stall, Vec<(usize, Nanos)>)],
+    stacks: &[LogicalStack],
+) -> HashMap<TaskId, TaskKind> {
+    let sampled = groups
+        .iter()
+        .map(|((_, task, ..), _, stack)| (*task, *stack));
+    let stalled = stalls
+        .iter()
+        .flat_map(|(stall, stacks)| stacks.iter().map(|(stack, _)| (stall.task, *stack)));
+    let mut votes: HashMap<TaskId, BTreeMap<TaskKind, u32>> = HashMap::new();
+    for (task, stack) in sampled.chain(stalled) {
+        let told = stacks[stack].task.as_ref();
+        let Some((task, told)) = task.zip(told) else {
+            continue;
+        };
+        if let Some(name) = &told.kind {
+            let kind = TaskKind {
+                name: Arc::clone(name),
+                class: told.class,
+                runtime: told.runtime,
+            };
+            *votes.entry(task).or_default().entry(kind).or_default() += 1;
+        }
+    }
+    votes
+        .into_iter()
+        .filter_map(|(task, votes)| {
+            let (kind, _) = votes.into_iter().max_by_key(|(_, count)| *count)?;
+            Some((task, kind))
+        })
+        .collect()
+}
+
+fn kind_of(
+    task: Option<TaskId>,
+    stack: &LogicalStack,
+    kinds: &HashMap<TaskId, TaskKind>,
+) -> Option<TaskKind> {
+    let told = stack.task.as_ref()?;
+    if let Some(kind) = task.and_then(|task| kinds.get(&task)) {
+        return Some(kind.clone());
+    }
+    let name = told.kind.as_ref().map_or_else(
+        || {
+            Arc::from(match told.class {
+                TaskClass::Async => "[unnamed future]",
+                TaskClass::Blocking => "[unnamed closure]",
+                TaskClass::BlockOn => "[unnamed block_on]",
+            })
+        },
+        Arc::clone,
+    );
+    Some(TaskKind {
+        name,
+        class: told.class,
+        runtime: told.runtime,
+    })
+}
+
+/// A long poll is a stall if its stacks show that a task was polled: a worker
+/// that sleeps in its event loop is not one.
+fn seen_stall(
+    stall: Stall,
+    in_it: Vec<(usize, Nanos)>,
+    stacks: &[LogicalStack],
+    kinds: &HashMap<TaskId, TaskKind>,
+) -> Option<SeenStall> {
+    let polling = |stack: usize| {
+        let task = stacks[stack].task.as_ref();
+        task.is_some_and(|task| task.class != TaskClass::Blocking)
+    };
+    let in_it: Vec<(usize, Nanos)> = in_it.into_iter().filter(|(s, _)| polling(*s)).collect();
+    let (longest, _) = in_it.iter().max_by_key(|(_, time)| *time)?;
+    let kind = kind_of(stall.task, &stacks[*longest], kinds)?;
+    let syscall = match stall.cause {
+        StallCause::Syscall => stall.syscall.and_then(syscall_name),
+        StallCause::Cpu | StallCause::Fault | StallCause::Preempted => None,
+    };
+    Some(SeenStall {
+        kind,
+        syscall,
+        stacks: in_it,
+        stall,
+    })
+}
+
+/// Names stacks, each once.
+struct StackNamer<'a> {
+    table: &'a StackTable,
+    space: &'a AddressSpace,
+    names: &'a NamePool,
+    runtimes: &'a [Box<dyn Runtime>],
+    kernel: Option<KernelSymbols>,
+    known: HashMap<StackId, usize>,
+    stacks: Vec<LogicalStack>,
+}
+
+impl<'a> StackNamer<'a> {
+    fn new(
+        table: &'a StackTable,
+        space: &'a AddressSpace,
+        names: &'a NamePool,
+        runtimes: &'a [Box<dyn Runtime>],
+    ) -> Self {
+        Self {
+            table,
+            space,
+            names,
+            runtimes,
+            kernel: None,
+            known: HashMap::new(),
+            stacks: Vec::new(),
+        }
+    }
+
+    fn read(&mut self, id: StackId) -> usize {
+        if let Some(known) = self.known.get(&id) {
+            return *known;
+        }
+        let mut frames = Vec::new();
+        let mut kernel = Vec::new();
+        for address in self.table.addresses(id) {
+            match address {
+                Address::Kernel(address) => {
+                    let symbols = self.kernel.get_or_insert_with(KernelSymbols::load);
+                    kernel.push(symbols.name(address));
+                }
+                Address::Module(module, svma) => match self.space.module(module) {
+                    Some(file) => {
+                        let found = self.names.get(file, (module, svma));
+                        if found.is_empty() {
+                            frames.push(SourceFrame::nameless(format!(
+                                "0x{:x} in {}",
+                                svma.0,
+                                file.name()
+                            )));
+                        }
+                        frames.extend(found.iter().rev().cloned());
+                    }
+                    None => frames.push(SourceFrame::nameless(format!("0x{:x}", svma.0))),
+                },
+                Address::Unknown(address) => {
+                    frames.push(SourceFrame::nameless(format!("0x{address:x}")));
+                }
+            }
+        }
+        let index = self.stacks.len();
+        self.stacks
+            .push(logical_stack(&frames, &kernel, self.runtimes));
+        self.known.insert(id, index);
+        index
+    }
+}

@@ -1,0 +1,559 @@
+//! Polls that held their worker too long.
+//!
+//! A *pulse* is a look at how far a worker is: which task it polls, and a counter
+//! that moves with every poll ([`Progress`]). Two pulses that see the same are
+//! inside one poll, so a run of equal pulses bounds the poll from both sides: it
+//! began after the last pulse that saw something else, and no later than the
+//! first of the run. A thread that is off its CPU cannot move, so a pulse then
+//! holds for the whole time it is off, which the kernel tells exactly. A poll
+//! that is first (or last) seen asleep is taken to begin (or end) with that
+//! sleep: what it computed before was less than a pulse, and mostly next to
+//! nothing. Otherwise the middle of the two bounds is taken.
+//!
+//! Without progress (no type information in the target) only sleeps inside a
+//! poll can be told: each is a stall of its own, of exactly its length.
+
+use super::stacks::StackId;
+use crate::runtime::{Progress, TaskId};
+use awaitscope_sampler::{Nanos, SwitchReason, Tid};
+use std::collections::HashMap;
+
+/// The most pieces of evidence that are kept of one poll. A poll that lasts
+/// minutes repeats itself.
+const MOST_EVIDENCE: usize = 4096;
+
+/// A poll that held its worker for the threshold or longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stall {
+    /// The worker.
+    pub tid: Tid,
+    /// The task that was polled, where it has an id.
+    pub task: Option<TaskId>,
+    /// When the poll began, as near as can be told.
+    pub start: Nanos,
+    /// How long it lasted.
+    pub duration: Nanos,
+    /// How far the duration can be off, to either side.
+    pub uncertainty: Nanos,
+    /// What held the worker, most of all.
+    pub cause: StallCause,
+    /// The number of the system call, when the cause is one and it is known.
+    pub syscall: Option<u64>,
+    /// The stacks that were seen in it, and the time each stands for.
+    pub stacks: Vec<(StackId, Nanos)>,
+}
+
+/// What held a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StallCause {
+    /// It was computing.
+    Cpu,
+    /// It waited in a system call.
+    Syscall,
+    /// It waited for memory to be brought in.
+    Fault,
+    /// It could have gone on, but the kernel ran something else.
+    Preempted,
+}
+
+/// What was seen of a thread while it was off its CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OffEvidence {
+    /// Its stack.
+    pub stack: StackId,
+    /// The system call it slept in, if it slept in one.
+    pub syscall: Option<u64>,
+    /// A task is being polled on this stack.
+    pub in_poll: bool,
+    /// That task's id.
+    pub task: Option<TaskId>,
+}
+
+/// Follows every worker and finds its long polls. Everything must come in the
+/// order of time.
+#[derive(Debug)]
+pub struct Stalls {
+    threshold: Nanos,
+    workers: HashMap<Tid, Worker>,
+    found: Vec<Stall>,
+}
+
+#[derive(Debug, Default)]
+struct Worker {
+    off: Option<Off>,
+    /// Until when the last pulse is known to hold.
+    seen_until: Nanos,
+    /// Until then it slept.
+    asleep_last: bool,
+    run: Option<Run>,
+    evidence: Vec<Evidence>,
+    /// The id that the thread shows while it polls nothing.
+    idle: Option<TaskId>,
+    /// Pulses come for this thread.
+    pulsed: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Off {
+    since: Nanos,
+    reason: SwitchReason,
+    evidence: Option<OffEvidence>,
+}
+
+/// A run of equal pulses.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    progress: Progress,
+    /// The poll began after this,
+    after: Nanos,
+    /// and not after this.
+    first: Nanos,
+    /// It was first seen asleep.
+    asleep_first: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Evidence {
+    Sample {
+        time: Nanos,
+        stack: StackId,
+    },
+    Off {
+        from: Nanos,
+        to: Nanos,
+        reason: SwitchReason,
+        seen: Option<OffEvidence>,
+    },
+}
+
+impl Stalls {
+    /// Looks for polls of `threshold` and more.
+    #[must_use]
+    pub fn new(threshold: Nanos) -> Self {
+        Self {
+            threshold,
+            workers: HashMap::new(),
+            found: Vec::new(),
+        }
+    }
+
+    /// How many were found so far.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    /// A thread left its CPU.
+    pub fn switch_out(&mut self, tid: Tid, time: Nanos, reason: SwitchReason) {
+        let worker = self.workers.entry(tid).or_default();
+        worker.off = Some(Off {
+            since: time,
+            reason,
+            evidence: None,
+        });
+    }
+
+    /// A thread came back.
+    pub fn switch_in(&mut self, tid: Tid, time: Nanos) {
+        let Some(worker) = self.workers.get_mut(&tid) else {
+            return;
+        };
+        let Some(off) = worker.off.take() else {
+            return;
+        };
+        worker.note(Evidence::Off {
+            from: off.since,
+            to: time,
+            reason: off.reason,
+            seen: off.evidence,
+        });
+        if worker.pulsed {
+            if worker.seen_until >= off.since {
+                worker.seen_until = time;
+                worker.asleep_last = true;
+            }
+        } else {
+            self.found.extend(sleep(tid, off, time, self.threshold));
+            worker.evidence.clear();
+        }
+    }
+
+    /// A thread that is off its CPU since `since` was looked at. If it is not
+    /// off any more, or off anew, what was seen may be torn and is left out.
+    pub fn off_stack(&mut self, tid: Tid, since: Nanos, evidence: OffEvidence) {
+        let off = self.workers.get_mut(&tid).and_then(|w| w.off.as_mut());
+        if let Some(off) = off.filter(|off| off.since == since) {
+            off.evidence = Some(evidence);
+        }
+    }
+
+    /// A thread was sampled on its CPU.
+    pub fn sample(&mut self, tid: Tid, time: Nanos, stack: StackId) {
+        let worker = self.workers.entry(tid).or_default();
+        if worker.pulsed {
+            worker.note(Evidence::Sample { time, stack });
+        }
+    }
+
+    /// A worker polls nothing while it shows this task.
+    pub fn idle_shows(&mut self, tid: Tid, task: TaskId) {
+        self.workers.entry(tid).or_default().idle = Some(task);
+    }
+
+    /// How far a worker is.
+    pub fn pulse(&mut self, tid: Tid, time: Nanos, progress: Progress) {
+        let worker = self.workers.entry(tid).or_default();
+        if !worker.pulsed {
+            worker.pulsed = true;
+            worker.seen_until = time;
+        }
+        let from = worker.off.map_or(time, |off| off.since.min(time));
+        let same = worker.run.is_some_and(|run| run.progress == progress);
+        if !same {
+            let after = worker.seen_until.min(from);
+            self.found.extend(worker.close(tid, from, self.threshold));
+            worker.run = Some(Run {
+                progress,
+                after,
+                first: from,
+                asleep_first: worker.off.is_some(),
+            });
+        }
+        if time > worker.seen_until {
+            worker.seen_until = time;
+            worker.asleep_last = worker.off.is_some();
+        }
+    }
+
+    /// A thread ended, or the recording did.
+    pub fn thread_ends(&mut self, tid: Tid, time: Nanos) {
+        if let Some(mut worker) = self.workers.remove(&tid) {
+            if let (true, Some(off)) = (worker.pulsed, worker.off) {
+                worker.note(Evidence::Off {
+                    from: off.since,
+                    to: time,
+                    reason: off.reason,
+                    seen: off.evidence,
+                });
+                worker.seen_until = worker.seen_until.max(time);
+            }
+            // The poll goes on: what was seen of it counts, and nothing more.
+            let until = worker.seen_until;
+            self.found.extend(worker.close(tid, until, self.threshold));
+        }
+    }
+
+    /// Ends the recording, and gives what was found, in the order of time.
+    #[must_use]
+    pub fn finish(mut self, time: Nanos) -> Vec<Stall> {
+        let tids: Vec<Tid> = self.workers.keys().copied().collect();
+        for tid in tids {
+            self.thread_ends(tid, time);
+        }
+        self.found.sort_by_key(|stall| (stall.start, stall.tid));
+        self.found
+    }
+}
+
+impl Worker {
+    fn note(&mut self, evidence: Evidence) {
+        if self.evidence.len() < MOST_EVIDENCE {
+            self.evidence.push(evidence);
+        }
+    }
+
+    /// Ends the current run at the latest at `before`.
+    fn close(&mut self, tid: Tid, before: Nanos, threshold: Nanos) -> Option<Stall> {
+        let run = self.run.take();
+        let evidence = std::mem::take(&mut self.evidence);
+        let run = run?;
+        if self.idle.is_some() && run.progress.task == self.idle {
+            return None;
+        }
+        let last = self.seen_until.min(before);
+        let start = match run.asleep_first {
+            true => run.first,
+            false => middle(run.after, run.first),
+        };
+        let end = match self.asleep_last {
+            true => last,
+            false => middle(last, before),
+        };
+        let duration = end.since(start);
+        if duration < threshold {
+            return None;
+        }
+        let shortest = last.since(run.first);
+        let longest = before.since(run.after);
+        let held = Held::of(&evidence, start, end);
+        Some(Stall {
+            tid,
+            task: run.progress.task,
+            start,
+            duration,
+            uncertainty: duration.since(shortest).max(longest.since(duration)),
+            cause: held.cause(duration),
+            syscall: held.syscall,
+            stacks: held.stacks(duration),
+        })
+    }
+}
+
+/// A sleep as a stall of its own.
+fn sleep(tid: Tid, off: Off, until: Nanos, threshold: Nanos) -> Option<Stall> {
+    let seen = off.evidence.filter(|seen| seen.in_poll)?;
+    let duration = until.since(off.since);
+    (duration >= threshold).then(|| Stall {
+        tid,
+        task: seen.task,
+        start: off.since,
+        duration,
+        uncertainty: Nanos::ZERO,
+        cause: off_cause(off.reason, Some(seen)),
+        syscall: seen.syscall,
+        stacks: vec![(seen.stack, duration)],
+    })
+}
+
+fn off_cause(reason: SwitchReason, seen: Option<OffEvidence>) -> StallCause {
+    match (reason, seen) {
+        (SwitchReason::Preempted, _) => StallCause::Preempted,
+        (SwitchReason::Waiting, Some(OffEvidence { syscall: None, .. })) => StallCause::Fault,
+        (SwitchReason::Waiting, _) => StallCause::Syscall,
+    }
+}
+
+/// What held a worker between two moments.
+#[derive(Debug, Default)]
+struct Held {
+    samples: Vec<StackId>,
+    off: Vec<(StackId, Nanos)>,
+    syscall_time: Nanos,
+    fault_time: Nanos,
+    preempted_time: Nanos,
+    longest_syscall: Nanos,
+    syscall: Option<u64>,
+}
+
+impl Held {
+    fn of(evidence: &[Evidence], start: Nanos, end: Nanos) -> Self {
+        let mut held = Self::default();
+        for piece in evidence {
+            match *piece {
+                Evidence::Sample { time, stack } if start <= time && time <= end => {
+                    held.samples.push(stack);
+                }
+                Evidence::Off {
+                    from,
+                    to,
+                    reason,
+                    seen,
+                } => held.add_off(to.min(end).since(from.max(start)), reason, seen),
+                Evidence::Sample { .. } => {}
+            }
+        }
+        held
+    }
+
+    fn add_off(&mut self, length: Nanos, reason: SwitchReason, seen: Option<OffEvidence>) {
+        let total = match off_cause(reason, seen) {
+            StallCause::Preempted => &mut self.preempted_time,
+            StallCause::Fault => &mut self.fault_time,
+            StallCause::Cpu | StallCause::Syscall => &mut self.syscall_time,
+        };
+        *total = *total + length;
+        let Some(seen) = seen else {
+            return;
+        };
+        self.off.push((seen.stack, length));
+        if seen.syscall.is_some() && length > self.longest_syscall {
+            self.longest_syscall = length;
+            self.syscall = seen.syscall;
+        }
+    }
+
+    fn on_cpu(&self, duration: Nanos) -> Nanos {
+        duration
+            .since(self.syscall_time)
+            .since(self.fault_time)
+            .since(self.preempted_time)
+    }
+
+    fn cause(&self, duration: Nanos) -> StallCause {
+        let causes = [
+            (self.on_cpu(duration), StallCause::Cpu),
+            (self.preempted_time, StallCause::Preempted),
+            (self.fault_time, StallCause::Fault),
+            (self.syscall_time, StallCause::Syscall),
+        ];
+        let longest = causes.iter().max_by_key(|(length, _)| *length);
+        longest.map_or(StallCause::Cpu, |(_, cause)| *cause)
+    }
+
+    /// The time off the CPU belongs to the stacks that slept, the rest to the
+    /// samples evenly.
+    fn stacks(mut self, duration: Nanos) -> Vec<(StackId, Nanos)> {
+        let slept: u64 = self.off.iter().map(|(_, length)| length.0).sum();
+        let rest = duration.since(Nanos(slept));
+        let each = rest.0.checked_div(self.samples.len() as u64).map(Nanos);
+        let mut out = std::mem::take(&mut self.off);
+        match each {
+            Some(each) => out.extend(self.samples.iter().map(|stack| (*stack, each))),
+            // Nothing else was seen: what slept stands for all of it.
+            None => {
+                if let Some((_, length)) = out.iter_mut().max_by_key(|(_, length)| *length) {
+                    *length = *length + rest;
+                }
+            }
+        }
+        out
+    }
+}
+
+fn middle(one: Nanos, other: Nanos) -> Nanos {
+    Nanos(one.0 / 2 + other.0 / 2 + (one.0 & other.0 & 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORKER: Tid = Tid(7);
+
+    fn ms(millis: u64) -> Nanos {
+        Nanos::from_millis(millis)
+    }
+
+    fn task(id: u64, epoch: u64) -> Progress {
+        Progress {
+            task: Some(TaskId(id)),
+            epoch,
+        }
+    }
+
+    fn stalls() -> Stalls {
+        Stalls::new(ms(10))
+    }
+
+    fn asleep(stack: u32, task: u64) -> OffEvidence {
+        OffEvidence {
+            stack: StackId(stack),
+            syscall: Some(230),
+            in_poll: true,
+            task: Some(TaskId(task)),
+        }
+    }
+
+    #[test]
+    fn a_poll_that_computes_is_as_long_as_its_equal_pulses() {
+        let mut stalls = stalls();
+        stalls.pulse(WORKER, ms(0), task(1, 1));
+        for time in (2..=40).step_by(2) {
+            stalls.pulse(WORKER, ms(time), task(2, 2));
+            if time % 10 == 0 {
+                stalls.sample(WORKER, ms(time), StackId(5));
+            }
+        }
+        stalls.pulse(WORKER, ms(42), task(1, 3));
+        let found = stalls.finish(ms(50));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].task, Some(TaskId(2)));
+        assert_eq!(found[0].duration, ms(40));
+        assert_eq!(found[0].uncertainty, ms(2));
+        assert_eq!(found[0].cause, StallCause::Cpu);
+        let seen: u64 = found[0].stacks.iter().map(|(_, length)| length.0).sum();
+        assert_eq!(seen, found[0].duration.0);
+    }
+
+    #[test]
+    fn a_sleep_in_a_poll_is_exact() {
+        let mut stalls = stalls();
+        stalls.switch_out(WORKER, ms(1), SwitchReason::Waiting);
+        stalls.pulse(WORKER, ms(2), task(1, 1));
+        stalls.switch_in(WORKER, Nanos(5_000_000));
+        stalls.switch_out(WORKER, Nanos(5_100_000), SwitchReason::Waiting);
+        stalls.pulse(WORKER, ms(6), task(2, 2));
+        stalls.off_stack(WORKER, Nanos(5_100_000), asleep(9, 2));
+        stalls.switch_in(WORKER, Nanos(30_100_000));
+        stalls.switch_out(WORKER, Nanos(30_200_000), SwitchReason::Waiting);
+        stalls.pulse(WORKER, ms(32), task(1, 3));
+        let found = stalls.finish(ms(33));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].uncertainty <= Nanos(200_000), "{:?}", found[0]);
+        assert_eq!(found[0].duration, ms(25));
+        assert_eq!(found[0].cause, StallCause::Syscall);
+        assert_eq!(found[0].syscall, Some(230));
+        assert_eq!(found[0].stacks[0].0, StackId(9));
+    }
+
+    #[test]
+    fn two_stalls_in_a_row_are_two() {
+        let mut stalls = stalls();
+        stalls.pulse(WORKER, ms(0), task(1, 1));
+        for time in (2..=20).step_by(2) {
+            stalls.pulse(WORKER, ms(time), task(2, 2));
+        }
+        for time in (22..=40).step_by(2) {
+            stalls.pulse(WORKER, ms(time), task(2, 3));
+        }
+        stalls.pulse(WORKER, ms(42), task(1, 4));
+        assert_eq!(stalls.finish(ms(50)).len(), 2);
+    }
+
+    #[test]
+    fn many_short_polls_of_one_task_are_no_stall() {
+        let mut stalls = stalls();
+        for time in 0..100 {
+            stalls.pulse(WORKER, ms(time * 2), task(2, time));
+        }
+        assert!(stalls.finish(ms(200)).is_empty());
+    }
+
+    #[test]
+    fn an_idle_worker_is_no_stall() {
+        let mut stalls = stalls();
+        stalls.pulse(WORKER, ms(0), task(9, 1));
+        stalls.switch_out(WORKER, ms(1), SwitchReason::Waiting);
+        stalls.pulse(WORKER, ms(2), task(1, 2));
+        stalls.idle_shows(WORKER, TaskId(1));
+        stalls.switch_in(WORKER, ms(900));
+        stalls.pulse(WORKER, ms(901), task(9, 3));
+        assert!(stalls.finish(ms(902)).is_empty());
+    }
+
+    #[test]
+    fn without_progress_a_sleep_inside_a_poll_is_a_stall() {
+        let mut stalls = stalls();
+        stalls.switch_out(WORKER, ms(5), SwitchReason::Waiting);
+        stalls.off_stack(WORKER, ms(5), asleep(3, 2));
+        stalls.switch_in(WORKER, ms(30));
+        stalls.switch_out(WORKER, ms(31), SwitchReason::Waiting);
+        stalls.off_stack(
+            WORKER,
+            ms(31),
+            OffEvidence {
+                in_poll: false,
+                ..asleep(4, 2)
+            },
+        );
+        stalls.switch_in(WORKER, ms(90));
+        let found = stalls.finish(ms(100));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].duration, ms(25));
+        assert_eq!(found[0].uncertainty, Nanos::ZERO);
+    }
+
+    #[test]
+    fn a_poll_that_was_pushed_off_its_cpu_says_so() {
+        let mut stalls = stalls();
+        stalls.pulse(WORKER, ms(0), task(1, 1));
+        stalls.pulse(WORKER, ms(2), task(2, 2));
+        stalls.switch_out(WORKER, ms(3), SwitchReason::Preempted);
+        stalls.switch_in(WORKER, ms(20));
+        stalls.pulse(WORKER, ms(20), task(2, 2));
+        stalls.pulse(WORKER, ms(22), task(1, 3));
+        let found = stalls.finish(ms(30));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].cause, StallCause::Preempted);
+    }
+}

@@ -1,0 +1,265 @@
+//! The quick side of a session: looks at the process every few milliseconds,
+//! and leaves the thinking to [`Session`](super::Session) on another thread.
+
+use super::batch::{Batch, OffStack, Pulse};
+use crate::runtime::{ProgressReader, TaskId, ThreadBase};
+use awaitscope_sampler::{
+    Avma, Error, Event, Nanos, Process, ReadRequest, Registers, SampleSource, StackCopy, Tid,
+};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The most stacks read at one look. What is left waits for the next.
+const MOST_READS: usize = 32;
+
+/// Pages are read one by one, because a stack may end before the copy does.
+const PAGE: u64 = 4096;
+
+/// What the thinking side has found out that the quick side needs.
+#[derive(Default)]
+pub struct Targets {
+    pub(super) readers: Vec<Box<dyn ProgressReader>>,
+    pub(super) bases: HashMap<Tid, Avma>,
+    /// What a thread shows while it polls nothing.
+    pub(super) idle: HashMap<Tid, TaskId>,
+}
+
+impl std::fmt::Debug for Targets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Targets")
+            .field("readers", &self.readers.len())
+            .field("threads", &self.bases.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a process is watched.
+#[derive(Debug, Clone, Copy)]
+pub struct WatchOptions {
+    /// A thread that is off its CPU this long has its stack read.
+    pub off_after: Nanos,
+    /// How many bytes of it.
+    pub stack_bytes: u32,
+}
+
+/// Looks at a process.
+pub struct Watcher<S> {
+    source: S,
+    process: Arc<dyn Process + Send + Sync>,
+    targets: Arc<Mutex<Targets>>,
+    options: WatchOptions,
+    clock: fn() -> Nanos,
+    threads: HashMap<Tid, Watched>,
+}
+
+impl<S: std::fmt::Debug> std::fmt::Debug for Watcher<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watcher")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a thread stands, as far as the records tell.
+#[derive(Debug, Clone, Copy, Default)]
+struct Watched {
+    off: Option<Off>,
+    /// It ran since its last pulse.
+    moved: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Off {
+    since: Nanos,
+    registers: Option<Registers>,
+    /// Its stack was read, or need not be.
+    done: bool,
+}
+
+impl<S: SampleSource> Watcher<S> {
+    /// Watches `process` through the events of `source`. `clock` tells the time
+    /// on the events' clock.
+    pub fn new(
+        source: S,
+        process: Arc<dyn Process + Send + Sync>,
+        targets: Arc<Mutex<Targets>>,
+        options: WatchOptions,
+        clock: fn() -> Nanos,
+    ) -> Self {
+        Self {
+            source,
+            process,
+            targets,
+            options,
+            clock,
+            threads: HashMap::new(),
+        }
+    }
+
+    /// Looks once.
+    ///
+    /// # Errors
+    /// The events cannot be read any more.
+    pub fn look(&mut self) -> Result<Batch, Error> {
+        let mut batch = Batch::default();
+        let threads = &mut self.threads;
+        batch.horizon = self.source.drain(&mut |event| {
+            follow(threads, &event);
+            batch.events.push(event);
+        })?;
+        self.pulse(&mut batch.pulses);
+        self.read_off_stacks(&mut batch.off_stacks);
+        Ok(batch)
+    }
+
+    /// Looks for the last time: all that is left of the events.
+    ///
+    /// # Errors
+    /// The events cannot be read any more.
+    pub fn finish(mut self) -> Result<Batch, Error> {
+        let mut batch = Batch::default();
+        batch.horizon = self.source.finish(&mut |event| batch.events.push(event))?;
+        Ok(batch)
+    }
+
+    /// A thread that is off its CPU since its last pulse cannot have moved.
+    fn pulse(&mut self, pulses: &mut Vec<Pulse>) {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let targets = &mut *targets;
+        if targets.readers.is_empty() {
+            return;
+        }
+        let due: Vec<ThreadBase> = self
+            .threads
+            .iter()
+            .filter(|(_, thread)| thread.moved || thread.off.is_none())
+            .filter_map(|(tid, _)| {
+                Some(ThreadBase {
+                    tid: *tid,
+                    tls_base: *targets.bases.get(tid)?,
+                })
+            })
+            .collect();
+        if due.is_empty() {
+            return;
+        }
+        for reader in &mut targets.readers {
+            let before = (self.clock)();
+            let seen = reader.read(&due, &*self.process);
+            let time = Nanos(before.0 / 2 + (self.clock)().0 / 2);
+            for (tid, progress) in seen {
+                pulses.push(Pulse {
+                    tid,
+                    time,
+                    progress,
+                });
+                let idle =
+                    progress.task.is_some() && targets.idle.get(&tid).copied() == progress.task;
+                if let Some(thread) = self.threads.get_mut(&tid) {
+                    thread.moved = false;
+                    if let (Some(off), true) = (&mut thread.off, idle) {
+                        off.done = true;
+                    }
+                }
+            }
+        }
+    }
+
+    fn read_off_stacks(&mut self, out: &mut Vec<OffStack>) {
+        let now = (self.clock)();
+        let due: Vec<(Tid, Off)> = self
+            .threads
+            .iter()
+            .filter_map(|(tid, thread)| Some((*tid, thread.off?)))
+            .filter(|(_, off)| !off.done && now.since(off.since) >= self.options.off_after)
+            .take(MOST_READS)
+            .collect();
+        for (tid, off) in due {
+            out.extend(self.read_off_stack(tid, off));
+            if let Some(off) = self.threads.get_mut(&tid).and_then(|t| t.off.as_mut()) {
+                off.done = true;
+            }
+        }
+    }
+
+    fn read_off_stack(&self, tid: Tid, off: Off) -> Option<OffStack> {
+        let blocked = self.process.blocked_in(tid)?;
+        let registers = match off.registers {
+            // The two must speak of the same sleep.
+            Some(registers) if registers.sp() == blocked.sp => registers,
+            _ => Registers::from_ip_sp(blocked.ip, blocked.sp),
+        };
+        let stack = self.copy_stack(blocked.sp);
+        Some(OffStack {
+            tid,
+            since: off.since,
+            time: (self.clock)(),
+            syscall: blocked.syscall,
+            registers,
+            stack,
+        })
+    }
+
+    fn copy_stack(&self, start: Avma) -> StackCopy {
+        let length = u64::from(self.options.stack_bytes);
+        let mut bytes = vec![0; length as usize];
+        let mut requests = Vec::new();
+        let mut rest = bytes.as_mut_slice();
+        let mut at = start.0;
+        while !rest.is_empty() {
+            let to_page_end = PAGE - at % PAGE;
+            let size = (to_page_end as usize).min(rest.len());
+            let (piece, further) = rest.split_at_mut(size);
+            requests.push(ReadRequest::new(Avma(at), piece));
+            rest = further;
+            let Some(next) = at.checked_add(size as u64) else {
+                break;
+            };
+            at = next;
+        }
+        self.process.read_many(&mut requests);
+        let whole = requests.iter().take_while(|request| request.done);
+        let read: usize = whole.map(|request| request.into.len()).sum();
+        bytes.truncate(read);
+        StackCopy { start, bytes }
+    }
+}
+
+/// Keeps up with where threads are.
+fn follow(threads: &mut HashMap<Tid, Watched>, event: &Event) {
+    match event {
+        Event::SwitchOut {
+            tid,
+            time,
+            registers,
+            ..
+        } => {
+            let thread = threads.entry(*tid).or_default();
+            thread.moved = true;
+            thread.off = Some(Off {
+                since: *time,
+                registers: *registers,
+                done: false,
+            });
+        }
+        Event::SwitchIn { tid, .. } => {
+            let thread = threads.entry(*tid).or_default();
+            thread.moved = true;
+            thread.off = None;
+        }
+        Event::Sample(sample) => {
+            threads.entry(sample.tid).or_default();
+        }
+        Event::ThreadStart { tid, .. } => {
+            threads.insert(*tid, Watched::default());
+        }
+        Event::ThreadExit { tid, .. } => {
+            threads.remove(tid);
+        }
+        Event::Exec { .. } => threads.clear(),
+        Event::ThreadName { .. }
+        | Event::Mapped { .. }
+        | Event::Lost { .. }
+        | Event::Throttled { .. } => {}
+    }
+}

@@ -40,10 +40,10 @@ mod view;
 pub use builder::ProfileBuilder;
 pub use error::Error;
 pub use output::save;
-pub use record::profile_of;
 pub use profile::{
     Cause, FrameId, Kind, KindClass, KindId, Profile, Quality, RecordingOptions, RuntimeInfo,
     StackId, Stall, State, Target, Task, TaskId, Thread, ThreadId, ThreadRole, WeightKey,
 };
+pub use record::profile_of;
 pub use svg::{FlamegraphOptions, flamegraph};
 pub use view::{Grouping, RuntimeFrames, View};

@@ -2,6 +2,7 @@
 
 mod target;
 
+use awaitscope_sampler::Registers;
 use awaitscope_symbolizer::module::AddressSpace;
 use awaitscope_symbolizer::unwind::{PhysicalFrame, StackReader, UnwindEnd, Unwinder};
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ struct Tally {
     frames: usize,
     compared: usize,
     differ: usize,
+    signals: usize,
     ends: HashMap<String, usize>,
 }
 
@@ -62,7 +64,12 @@ impl Tally {
         let name = format!("{end:?}");
         let name = name.split_once(' ').map_or(&*name, |(name, _)| name);
         *self.ends.entry(name.to_owned()).or_default() += 1;
-        // framehop goes on by frame pointers where nothing says how; we stop.
+        // framehop does not follow signal frames. Their callers were interrupted, so
+        // that what is looked up is not the byte before.
+        if frames.iter().skip(1).any(|frame| frame.ip == frame.lookup) {
+            self.signals += 1;
+            return;
+        }
         let ours: Vec<u64> = frames.iter().map(|frame| frame.ip.0).collect();
         let common = ours.len().min(theirs.len());
         self.compared += common;
@@ -90,4 +97,78 @@ fn an_optimized_rust_program_unwinds_to_the_start_of_its_threads() {
     assert!(tally.complete * 1000 >= tally.samples * 999, "{tally:?}");
     assert!(tally.differ * 100 <= tally.samples, "{tally:?}");
     assert!(tally.compared > 10_000, "{tally:?}");
+}
+
+/// The C program in each way a linker makes programs.
+#[test]
+fn a_c_program_unwinds_however_it_was_linked() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = build(
+        "gcc",
+        "visitor.c",
+        &["-O2", "-shared", "-fPIC"],
+        folder.path(),
+    );
+    let library = library.to_str().unwrap();
+    let ways: [(&[&str], &[&str]); 4] = [
+        (&["-O2", "-pie", "-fPIE"], &[library]),
+        (&["-O2", "-no-pie"], &[library, "own signal stack"]),
+        (&["-O1", "-static"], &[]),
+        (
+            &["-O3", "-static-pie", "-fomit-frame-pointer"],
+            &["", "own signal stack"],
+        ),
+    ];
+    for (flags, arguments) in ways {
+        let program = build("gcc", "maze.c", flags, folder.path());
+        let target = Target::start(Command::new(program).args(arguments));
+        std::thread::sleep(Duration::from_millis(50));
+        let tally = watch(&target, 700);
+        // An own signal stack leads back to the main stack, which is not copied.
+        let whole = tally.complete + tally.ends.get("Unreadable").copied().unwrap_or(0);
+        let unreadable_allowed = arguments.len() > 1;
+        let good = if unreadable_allowed {
+            whole
+        } else {
+            tally.complete
+        };
+        assert!(good * 100 >= tally.samples * 99, "{flags:?} {tally:?}");
+        assert!(tally.differ * 100 <= tally.samples, "{flags:?} {tally:?}");
+        assert!(tally.compared > 1000, "{flags:?} {tally:?}");
+        assert!(tally.signals > 0, "{flags:?} {tally:?}");
+    }
+}
+
+#[test]
+fn a_sleeping_thread_unwinds_by_its_instruction_and_stack_pointer_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build(
+        "rustc",
+        "asleep.rs",
+        &["--edition=2024", "-O"],
+        folder.path(),
+    );
+    let target = Target::start(&mut Command::new(program));
+    target.wait_for_threads(6);
+    std::thread::sleep(Duration::from_millis(100));
+    let space = target.space();
+    let mut unwinder = Unwinder::new();
+    let (mut whole, mut little) = (Vec::new(), Vec::new());
+    let threads = target.threads();
+    assert_eq!(threads.len(), 6);
+    for tid in threads {
+        let moment = target.moment(tid, STACK).unwrap();
+        let end = unwind(&mut unwinder, &space, &moment, &mut whole);
+        assert_eq!(end, UnwindEnd::Complete);
+        let known = Registers::from_ip_sp(moment.registers.ip(), moment.registers.sp());
+        let moment = Moment {
+            registers: known,
+            ..moment
+        };
+        let end = unwind(&mut unwinder, &space, &moment, &mut little);
+        let ips = |frames: &[PhysicalFrame]| frames.iter().map(|f| f.ip).collect::<Vec<_>>();
+        println!("{end:?} {:?} of {:?}", ips(&little), ips(&whole));
+        assert_eq!(end, UnwindEnd::Complete);
+        assert_eq!(ips(&little), ips(&whole));
+    }
 }

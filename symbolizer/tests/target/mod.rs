@@ -3,6 +3,8 @@
 //! Stopping it with ptrace is for tests alone: they want one moment, seen by two
 //! unwinders. The profiler never stops anybody.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 pub mod oracle;
 
 use awaitscope_sampler::{

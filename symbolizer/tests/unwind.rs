@@ -172,3 +172,35 @@ fn a_sleeping_thread_unwinds_by_its_instruction_and_stack_pointer_alone() {
         assert_eq!(ips(&little), ips(&whole));
     }
 }
+
+#[test]
+fn a_stack_deeper_than_its_copy_is_continued_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = build(
+        "rustc",
+        "asleep.rs",
+        &["--edition=2024", "-O"],
+        folder.path(),
+    );
+    let target = Target::start(&mut Command::new(program));
+    target.wait_for_threads(6);
+    std::thread::sleep(Duration::from_millis(100));
+    let space = target.space();
+    let memory = target.memory();
+    let mut unwinder = Unwinder::new();
+    let mut frames = Vec::new();
+    for tid in target.threads() {
+        let moment = target.moment(tid, 128).unwrap();
+        let end = unwind(&mut unwinder, &space, &moment, &mut frames);
+        assert!(matches!(end, UnwindEnd::Unreadable { .. }), "{end:?}");
+        let mut stack = StackReader::continued(&moment.stack, &memory);
+        let end = unwinder.unwind(&space, &moment.registers, &mut stack, &mut frames);
+        assert_eq!(end, UnwindEnd::Complete);
+        // Another stack now lies where the copy was taken.
+        let mut other = moment.stack.clone();
+        *other.bytes.last_mut().unwrap() ^= 1;
+        let mut stack = StackReader::continued(&other, &memory);
+        let end = unwinder.unwind(&space, &moment.registers, &mut stack, &mut frames);
+        assert_eq!(end, UnwindEnd::Moved);
+    }
+}

@@ -222,15 +222,16 @@ impl Unwinder {
         innermost: bool,
         stack: &mut (impl ReadStack + ?Sized),
     ) -> Result<Caller, Last> {
-        if self.cache.get(frame.lookup.0).is_none()
-            && let Err(end) = self.learn(space, frame.lookup)
-        {
-            return guess::caller(space, frame, innermost, stack).ok_or(end.into());
-        }
-        let caller = match self.cache.get(frame.lookup.0) {
-            Some(Cached::Plain(rule)) => by_plain_rule(rule, &frame.registers, stack),
-            Some(Cached::Full(rule)) => by_full_rule(rule, &frame.registers, stack),
-            None => Err(UnwindEnd::NoRule { ip: frame.ip }.into()),
+        let caller = match self.by_known_rule(frame.lookup, &frame.registers, stack) {
+            Some(caller) => caller,
+            None => match self.learn(space, frame.lookup) {
+                Ok(()) => self
+                    .by_known_rule(frame.lookup, &frame.registers, stack)
+                    .unwrap_or_else(|| Err(UnwindEnd::NoRule { ip: frame.ip }.into())),
+                Err(end) => {
+                    return guess::caller(space, frame, innermost, stack).ok_or(end.into());
+                }
+            },
         };
         match caller {
             Err(Last(UnwindEnd::UnknownRegister { register, .. }, _))
@@ -240,6 +241,20 @@ impl Unwinder {
             }
             other => other,
         }
+    }
+
+    /// The caller by the rule in the cache, if there is one.
+    #[inline]
+    fn by_known_rule(
+        &self,
+        lookup: Avma,
+        registers: &Registers,
+        stack: &mut (impl ReadStack + ?Sized),
+    ) -> Option<Result<Caller, Last>> {
+        Some(match self.cache.get(lookup.0)? {
+            Cached::Plain(rule) => by_plain_rule(rule, registers, stack),
+            Cached::Full(rule) => by_full_rule(rule, registers, stack),
+        })
     }
 
     /// Finds the rule of an address and puts it into the cache.
@@ -273,11 +288,8 @@ impl Unwinder {
         let rbp = guess::frame_pointer(space, frame, &mut self.context, stack).ok_or(unknown)?;
         let mut registers = frame.registers;
         registers.set(Register::RBP, rbp);
-        match self.cache.get(frame.lookup.0) {
-            Some(Cached::Plain(rule)) => by_plain_rule(rule, &registers, stack),
-            Some(Cached::Full(rule)) => by_full_rule(rule, &registers, stack),
-            None => Err(unknown.into()),
-        }
+        self.by_known_rule(frame.lookup, &registers, stack)
+            .unwrap_or(Err(unknown.into()))
     }
 }
 

@@ -158,3 +158,99 @@ impl ReadStack for StackReader<'_> {
         self.memory.is_some_and(|memory| memory.read(address, into))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    const START: u64 = 0x7fff_1000_0010;
+
+    /// A stack whose every word is its own address, readable up to `end`.
+    struct Deep {
+        end: u64,
+        changed: bool,
+        reads: Cell<usize>,
+    }
+
+    impl ReadMemory for Deep {
+        fn read_many(&self, requests: &mut [ReadRequest<'_>]) {
+            self.reads.set(self.reads.get() + 1);
+            for request in requests {
+                let start = request.address.0;
+                if start + request.into.len() as u64 > self.end {
+                    continue;
+                }
+                request
+                    .into
+                    .copy_from_slice(&bytes(start, request.into.len()));
+                if self.changed {
+                    request.into[0] ^= 1;
+                }
+                request.done = true;
+            }
+        }
+    }
+
+    fn bytes(start: u64, length: usize) -> Vec<u8> {
+        (start..start + length as u64)
+            .map(|address| (address & !7).to_le_bytes()[(address % 8) as usize])
+            .collect()
+    }
+
+    fn copy(length: usize) -> StackCopy {
+        StackCopy {
+            start: Avma(START),
+            bytes: bytes(START, length),
+        }
+    }
+
+    fn deep(size: u64) -> Deep {
+        Deep {
+            end: (START + size).next_multiple_of(PAGE),
+            changed: false,
+            reads: Cell::new(0),
+        }
+    }
+
+    #[test]
+    fn a_stack_deeper_than_its_copy_is_read_on_in_blocks() {
+        let (copy, memory) = (copy(1000), deep(100_000));
+        let mut stack = StackReader::continued(&copy, &memory);
+        for address in (START..START + 99_992).step_by(8) {
+            assert_eq!(stack.word(Avma(address)), Some(address));
+        }
+        assert!(memory.reads.get() < 20, "{} reads", memory.reads.get());
+        assert_eq!(stack.word(Avma(memory.end)), None);
+        assert!(!stack.moved());
+    }
+
+    #[test]
+    fn a_word_across_the_end_of_the_copy_is_read_from_memory() {
+        let (copy, memory) = (copy(1004), deep(4096));
+        let mut stack = StackReader::continued(&copy, &memory);
+        assert_eq!(stack.word(Avma(START + 1000)), Some(START + 1000));
+    }
+
+    #[test]
+    fn a_stack_that_changed_since_its_copy_is_not_read_on() {
+        let copy = copy(1000);
+        let memory = Deep {
+            changed: true,
+            ..deep(100_000)
+        };
+        let mut stack = StackReader::continued(&copy, &memory);
+        assert_eq!(stack.word(Avma(START + 8)), Some(START + 8));
+        assert_eq!(stack.word(Avma(START + 2000)), None);
+        assert!(stack.moved());
+    }
+
+    #[test]
+    fn without_memory_the_copy_is_all_there_is() {
+        let copy = copy(1000);
+        let mut stack = StackReader::new(&copy);
+        assert_eq!(stack.word(Avma(START + 992)), Some(START + 992));
+        assert_eq!(stack.word(Avma(START + 1000)), None);
+        assert!(!stack.moved());
+    }
+}

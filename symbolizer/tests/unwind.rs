@@ -189,6 +189,7 @@ fn a_stack_deeper_than_its_copy_is_continued_in_memory() {
     let memory = target.memory();
     let mut unwinder = Unwinder::new();
     let mut frames = Vec::new();
+    let mut moved = 0;
     for tid in target.threads() {
         let moment = target.moment(tid, 128).unwrap();
         let end = unwind(&mut unwinder, &space, &moment, &mut frames);
@@ -196,11 +197,14 @@ fn a_stack_deeper_than_its_copy_is_continued_in_memory() {
         let mut stack = StackReader::continued(&moment.stack, &memory);
         let end = unwinder.unwind(&space, &moment.registers, &mut stack, &mut frames);
         assert_eq!(end, UnwindEnd::Complete);
-        // Another stack now lies where the copy was taken.
+        // Another stack now lies where the copy was taken. (Where the changed byte
+        // is part of a return address, the walk ends there.)
         let mut other = moment.stack.clone();
         *other.bytes.last_mut().unwrap() ^= 1;
         let mut stack = StackReader::continued(&other, &memory);
         let end = unwinder.unwind(&space, &moment.registers, &mut stack, &mut frames);
-        assert_eq!(end, UnwindEnd::Moved);
+        assert!(!end.is_complete());
+        moved += usize::from(end == UnwindEnd::Moved);
     }
+    assert!(moved > 0);
 }

@@ -10,8 +10,7 @@
 #[path = "../tests/target/mod.rs"]
 mod target;
 
-use awaitscope_symbolizer::module::AddressSpace;
-use awaitscope_symbolizer::unwind::{StackReader, Unwinder};
+use awaitscope_symbolizer::{AddressSpace, StackReader, Unwinder};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::process::Command;

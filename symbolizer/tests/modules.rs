@@ -4,9 +4,8 @@
 mod target;
 
 use awaitscope_sampler::{Avma, Mapped};
-use awaitscope_symbolizer::debugfile::DebugFiles;
-use awaitscope_symbolizer::module::{
-    AddressSpace, DebugTier, Module, ModuleError, Place, SymbolKind,
+use awaitscope_symbolizer::{
+    AddressSpace, DebugFiles, DebugTier, Module, ModuleError, Place, SymbolKind,
 };
 use gimli::{Reader, Section};
 use std::path::{Path, PathBuf};
@@ -73,7 +72,7 @@ fn addresses_of_a_program_and_its_libraries_lead_to_their_functions() {
             .unwrap();
         let avma = space.avma(id, waits.svma).unwrap();
         assert_eq!(space.lookup(avma), Some((id, waits.svma)), "{flags:?}");
-        let inside = awaitscope_symbolizer::module::Svma(waits.svma.0 + 1);
+        let inside = awaitscope_symbolizer::Svma(waits.svma.0 + 1);
         assert_eq!(symbols.function_at(inside).unwrap().name, "waits");
         // The bytes in memory are those of the file: the address is right.
         let mut bytes = [0; 16];

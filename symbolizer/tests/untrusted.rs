@@ -4,9 +4,9 @@
 use awaitscope_sampler::{
     Avma, Mapped, Mapping, Permissions, ReadMemory, ReadRequest, Register, Registers, StackCopy,
 };
-use awaitscope_symbolizer::debugfile::DebugFiles;
-use awaitscope_symbolizer::module::{AddressSpace, Binaries, Svma};
-use awaitscope_symbolizer::unwind::{StackReader, UnwindEnd, Unwinder};
+use awaitscope_symbolizer::{
+    AddressSpace, Binaries, DebugFiles, StackReader, Svma, UnwindEnd, Unwinder,
+};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -3,8 +3,7 @@
 mod target;
 
 use awaitscope_sampler::Registers;
-use awaitscope_symbolizer::module::AddressSpace;
-use awaitscope_symbolizer::unwind::{PhysicalFrame, StackReader, UnwindEnd, Unwinder};
+use awaitscope_symbolizer::{AddressSpace, PhysicalFrame, StackReader, UnwindEnd, Unwinder};
 use std::collections::HashMap;
 use std::process::Command;
 use std::time::Duration;

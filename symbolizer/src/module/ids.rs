@@ -19,7 +19,7 @@ impl fmt::Debug for Svma {
     }
 }
 
-/// One file of an [`AddressSpace`](crate::module::AddressSpace). An id is never given
+/// One file of an [`AddressSpace`](crate::AddressSpace). An id is never given
 /// to another file, and stays with its file over every update.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ModuleId(pub(crate) u32);

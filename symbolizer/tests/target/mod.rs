@@ -11,8 +11,7 @@ use awaitscope_sampler::{
     Avma, Mapped, Mapping, Permissions, Pid, ReadMemory, ReadRequest, Register, Registers,
     StackCopy,
 };
-use awaitscope_symbolizer::debugfile::DebugFiles;
-use awaitscope_symbolizer::module::{AddressSpace, Binaries};
+use awaitscope_symbolizer::{AddressSpace, Binaries, DebugFiles};
 use nix::sys::ptrace;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::sys::wait::{WaitPidFlag, waitpid};

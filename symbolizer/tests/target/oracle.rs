@@ -2,7 +2,7 @@
 
 use super::Moment;
 use awaitscope_sampler::{Avma, Mapped, Mapping, Register};
-use awaitscope_symbolizer::module::{AddressSpace, Svma};
+use awaitscope_symbolizer::{AddressSpace, Svma};
 use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
 use framehop::{ExplicitModuleSectionInfo, Module, Unwinder};
 use object::{Object, ObjectSection};

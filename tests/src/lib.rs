@@ -24,13 +24,26 @@ mod build;
 pub mod compare;
 mod elf;
 mod flavour;
+mod found;
 mod profiler;
+mod public;
 pub mod report;
 mod service;
 mod truth;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 pub use build::{BuiltService, NEWEST_TOKIO, ServiceBuild, TOKIO_VERSIONS};
 pub use flavour::Flavour;
+pub use found::{FoundStack, cpu_stacks, found_stalls, recorded_window};
 pub use profiler::{Profiler, Recording};
+pub use public::{NOBODY, PublicFolder};
 pub use service::RunningService;
 pub use truth::{ExpectedFrame, KindTruth, LongPoll, Planted, TaskTruth, Truth};
+
+/// Waits until no other test of this binary measures anything, and keeps them
+/// waiting. Tests that measure times disturb each other.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static MEASURING: Mutex<()> = Mutex::new(());
+    MEASURING.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,8 +1,10 @@
 //! The profiler, as a user runs it.
 
 use crate::build::{run, workspace_target};
+use crate::public::PublicFolder;
 use crate::report::Report;
 use anyhow::{Context, Result, ensure};
+use awaitscope_flamegraph::Profile;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -41,13 +43,15 @@ impl Profiler {
         Ok(Self { binary, user: None })
     }
 
-    /// The same, run by another user.
-    #[must_use]
-    pub fn run_by(self, user: u32) -> Self {
-        Self {
+    /// The same, run by another user, out of a folder that user may look into.
+    ///
+    /// # Errors
+    /// It cannot be copied there.
+    pub fn run_by(self, user: u32, folder: &PublicFolder) -> Result<Self> {
+        Ok(Self {
+            binary: folder.add(&self.binary)?,
             user: Some(user),
-            ..self
-        }
+        })
     }
 
     /// Where it is.
@@ -106,6 +110,14 @@ impl Profiler {
 }
 
 impl Recording {
+    /// The profile itself.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn profile(&self) -> Result<Profile> {
+        Ok(Profile::load(&self.file)?)
+    }
+
     /// What `report` makes of it.
     ///
     /// # Errors

@@ -1,9 +1,9 @@
 //! A service that runs, for as long as a test needs it.
 
 use crate::build::BuiltService;
+use crate::public::PublicFolder;
 use crate::truth::Truth;
 use anyhow::{Context, Result, bail};
-use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -38,12 +38,18 @@ impl RunningService {
         Self::start_command(service.name, command)
     }
 
-    /// Starts the service as another user.
+    /// Starts the service as another user, out of a folder that user may look
+    /// into.
     ///
     /// # Errors
     /// As [`start`](Self::start); and we must be root.
-    pub fn start_as(service: &BuiltService, args: &[impl AsRef<OsStr>], user: u32) -> Result<Self> {
-        let mut command = Command::new(&service.binary);
+    pub fn start_as(
+        service: &BuiltService,
+        args: &[&str],
+        user: u32,
+        folder: &PublicFolder,
+    ) -> Result<Self> {
+        let mut command = Command::new(folder.add(&service.binary)?);
         command.args(args).uid(user).gid(user);
         Self::start_command(service.name, command)
     }

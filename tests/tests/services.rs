@@ -2,7 +2,7 @@
 //! other test here means anything.
 
 use anyhow::{Context, Result};
-use awaitscope_tests::{RunningService, ServiceBuild};
+use awaitscope_tests::{NOBODY, PublicFolder, RunningService, ServiceBuild, alone};
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 #[test]
 fn a_service_knows_how_its_cpu_time_is_split() -> Result<()> {
+    let _alone = alone();
     let mix = ServiceBuild::new("mix").build()?;
     let mut service = RunningService::start(&mix, &["--only", "split"])?;
     service.mark()?;
@@ -38,6 +39,7 @@ fn a_service_knows_how_its_cpu_time_is_split() -> Result<()> {
 
 #[test]
 fn a_service_knows_every_stall_it_planted() -> Result<()> {
+    let _alone = alone();
     let mix = ServiceBuild::new("mix").build()?;
     let mut service = RunningService::start(&mix, &["--only", "stalls"])?;
     let mark = service.mark()?;
@@ -99,6 +101,7 @@ fn every_shape_says_its_whole_stack() -> Result<()> {
 
 #[test]
 fn one_thread_with_a_local_set_knows_its_split_and_stalls() -> Result<()> {
+    let _alone = alone();
     let single = ServiceBuild::new("single").build()?;
     let mut service = RunningService::start(&single, &[])?;
     service.mark()?;
@@ -115,6 +118,7 @@ fn one_thread_with_a_local_set_knows_its_split_and_stalls() -> Result<()> {
 
 #[test]
 fn actix_handlers_are_called_all_the_time() -> Result<()> {
+    let _alone = alone();
     let actix = ServiceBuild::new("actix").build()?;
     let mut service = RunningService::start(&actix, &[])?;
     service.mark()?;
@@ -155,6 +159,7 @@ fn the_http_service_answers_many_requests_on_a_connection() -> Result<()> {
 
 #[test]
 fn threads_and_tasks_come_and_go() -> Result<()> {
+    let _alone = alone();
     let churn = ServiceBuild::new("churn").build()?;
     let mut service = RunningService::start(&churn, &[])?;
     let tids = || -> Result<HashSet<_>> {
@@ -172,11 +177,27 @@ fn threads_and_tasks_come_and_go() -> Result<()> {
 
 #[test]
 fn a_native_program_has_cpu_time_and_no_tasks() -> Result<()> {
+    let _alone = alone();
     let plain = ServiceBuild::new("plain").build()?;
     let mut service = RunningService::start(&plain, &[])?;
     service.mark()?;
     sleep(Duration::from_secs(1));
     let truth = service.truth()?;
     assert!(truth.kinds.is_empty() && truth.process_cpu_ns > 50_000_000);
+    Ok(())
+}
+
+#[test]
+fn a_service_runs_as_another_user_where_we_may_choose() -> Result<()> {
+    let plain = ServiceBuild::new("plain").build()?;
+    let folder = PublicFolder::new()?;
+    let us = nix::unistd::getuid().as_raw();
+    let user = if us == 0 { NOBODY } else { us };
+    let service = RunningService::start_as(&plain, &[], user, &folder)?;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", service.pid()))?;
+    assert!(
+        status.contains(&format!("Uid:\t{user}\t{user}")),
+        "{status}"
+    );
     Ok(())
 }

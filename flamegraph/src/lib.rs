@@ -11,6 +11,8 @@
 //!   as a file ([`Profile::save`], [`Profile::load`]) that opens on any machine.
 //! - [`flamegraph`] draws it as an SVG that can be searched and zoomed, coloured
 //!   by what a frame is, with the machinery between async functions folded away.
+//! - [`Report`] says it in numbers and sentences: who used the CPU and how sure
+//!   that is, which lines held the workers and what to do about it.
 //!
 //! # What you bring
 //!
@@ -25,13 +27,16 @@
 //! untrusted input: it is read within bounds and checked as a whole before
 //! anything uses it.
 
+mod advice;
 mod builder;
 mod error;
 mod fold;
 mod output;
+mod path;
 mod printable;
 mod profile;
 mod record;
+mod report;
 #[cfg(test)]
 mod sample;
 mod svg;
@@ -45,5 +50,6 @@ pub use profile::{
     StackId, Stall, State, Target, Task, TaskId, Thread, ThreadId, ThreadRole, WeightKey,
 };
 pub use record::profile_of;
+pub use report::{Color, Report};
 pub use svg::{FlamegraphOptions, flamegraph};
 pub use view::{Grouping, RuntimeFrames, View};

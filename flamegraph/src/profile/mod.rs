@@ -284,7 +284,41 @@ pub(crate) struct Point {
     pub(crate) count: u64,
     pub(crate) max: f64,
 }
+/// A frame with its strings.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FrameView<'a> {
+    pub(crate) function: &'a str,
+    pub(crate) file: Option<&'a str>,
+    pub(crate) line: Option<u32>,
+    pub(crate) kind: FrameKind,
+    pub(crate) origin: Origin,
+}
+
 impl Profile {
+    pub(crate) fn frame(&self, id: FrameId) -> FrameView<'_> {
+        let entry = &self.frames[id.index()];
+        FrameView {
+            function: &self.strings[entry.function.index()],
+            file: entry.file.map(|file| &*self.strings[file.index()]),
+            line: entry.line,
+            kind: entry.kind,
+            origin: entry.origin,
+        }
+    }
+
+    /// The frames of a stack, from its root to its leaf.
+    pub(crate) fn stack(&self, id: StackId) -> Vec<FrameView<'_>> {
+        let mut frames = Vec::new();
+        let mut next = Some(id);
+        while let Some(stack) = next {
+            let entry = &self.stacks[stack.index()];
+            frames.push(self.frame(entry.frame));
+            next = entry.parent;
+        }
+        frames.reverse();
+        frames
+    }
+
     pub(crate) fn kind(&self, id: KindId) -> &Kind {
         &self.kinds[id.index()]
     }

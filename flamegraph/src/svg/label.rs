@@ -1,6 +1,7 @@
 //! What is written on a box and in its tooltip.
 
 use crate::fold::{Node, Sort};
+use crate::path::segments;
 use crate::printable::{duration, percent, printable};
 use crate::profile::Profile;
 use awaitscope_symbolizer::FrameKind;
@@ -76,27 +77,6 @@ pub(super) fn shorter(name: &str) -> [String; 2] {
     // A closure or block says nothing without its function.
     let alone = if last.starts_with('{') { &both } else { last };
     [both.clone(), alone.to_owned()]
-}
-
-/// The segments of a path, with what is in brackets left whole.
-fn segments(path: &str) -> Vec<&str> {
-    let bytes = path.as_bytes();
-    let (mut depth, mut start, mut segments) = (0_usize, 0, Vec::new());
-    for (index, &byte) in bytes.iter().enumerate() {
-        match byte {
-            b'<' | b'(' | b'[' | b'{' => depth += 1,
-            // The arrow of a function type closes nothing.
-            b'>' if index > 0 && bytes[index - 1] == b'-' => {}
-            b'>' | b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            b':' if depth == 0 && index > start && bytes[index - 1] == b':' => {
-                segments.push(&path[start..index - 1]);
-                start = index + 1;
-            }
-            _ => {}
-        }
-    }
-    segments.push(&path[start..]);
-    segments
 }
 
 /// As much of a name as fits into `room` letters. `frames.js` does the same

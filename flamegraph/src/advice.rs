@@ -1,0 +1,470 @@
+//! What to do about code that holds a worker.
+//!
+//! To add advice, add a [`Rule`]. A stack is matched from the user's own
+//! function inwards: the outermost call that a rule knows decides, because that
+//! is the one the user can replace. Only when no call is known do rules by
+//! system call, and last those by cause, get their turn. Where no rule fits
+//! there is no advice: none is better than a wrong one.
+
+use crate::path::{fits, plain};
+use crate::profile::{Cause, FrameView};
+
+/// One piece of advice.
+struct Rule {
+    /// Patterns of the functions it is about, as in [`fits`]; any of them.
+    functions: &'static [&'static str],
+    /// The system calls it is about, where that matters; any of them.
+    syscalls: &'static [&'static str],
+    /// The causes it is about.
+    causes: &'static [Cause],
+    /// How the call is named to the user.
+    call: Call,
+    /// The runtime whose tasks it is about; any, if none is named.
+    runtime: Option<&'static str>,
+    advice: &'static str,
+}
+
+/// How the call that holds the worker is named.
+#[derive(Clone, Copy)]
+enum Call {
+    /// By this name, wherever the standard library keeps it by now.
+    Is(&'static str),
+    /// By its own path.
+    Itself,
+    /// Not at all: it is ordinary work, and the user's function is to be named.
+    Work,
+}
+
+/// Waiting of any sort: a slow disk also shows as page faults, and what the
+/// kernel copies from its cache as computing.
+const WAITING: &[Cause] = &[Cause::Syscall, Cause::Fault];
+const READING: &[Cause] = &[Cause::Syscall, Cause::Fault, Cause::Cpu];
+const SLEEPING: &[Cause] = &[Cause::Syscall];
+const COMPUTING: &[Cause] = &[Cause::Cpu];
+
+/// A rule about tasks on Tokio.
+const fn tokio(
+    functions: &'static [&'static str],
+    causes: &'static [Cause],
+    call: Call,
+    advice: &'static str,
+) -> Rule {
+    Rule {
+        functions,
+        syscalls: &[],
+        causes,
+        call,
+        runtime: Some("tokio"),
+        advice,
+    }
+}
+
+/// A rule about a system call of a task on Tokio.
+const fn tokio_syscalls(syscalls: &'static [&'static str], advice: &'static str) -> Rule {
+    Rule {
+        functions: &[],
+        syscalls,
+        causes: SLEEPING,
+        call: Call::Work,
+        runtime: Some("tokio"),
+        advice,
+    }
+}
+
+/// A rule about a cause, on any runtime.
+const fn cause(causes: &'static [Cause], advice: &'static str) -> Rule {
+    Rule {
+        functions: &[],
+        syscalls: &[],
+        causes,
+        call: Call::Work,
+        runtime: None,
+        advice,
+    }
+}
+
+#[rustfmt::skip]
+static RULES: &[Rule] = &[
+    // Sleeping.
+    tokio(&["std::thread::**::sleep", "std::thread::**::sleep_ms", "std::thread::**::sleep_until"],
+        SLEEPING, Call::Is("std::thread::sleep"),
+        "use tokio::time::sleep"),
+    tokio(&["std::thread::**::park", "std::thread::**::park_timeout"],
+        SLEEPING, Call::Is("std::thread::park"),
+        "wait with tokio::sync::Notify, or on a thread of its own"),
+
+    // Files.
+    tokio(&["std::fs::**", "std::path::Path::exists", "std::path::Path::is_file",
+            "std::path::Path::is_dir", "std::path::Path::metadata", "std::path::Path::canonicalize"],
+        READING, Call::Itself,
+        "use tokio::fs, or do the file work in tokio::task::spawn_blocking"),
+    tokio(&["std::io::**::_print", "std::io::**::_eprint", "std::io::**::Stdout::*",
+            "std::io::**::StdoutLock::*", "std::io::**::Stderr::*", "std::io::**::StderrLock::*"],
+        SLEEPING, Call::Itself,
+        "printing waits for whoever reads the output: log through a non-blocking writer \
+         (tracing_appender::non_blocking), or print less"),
+    tokio(&["std::io::**::Stdin::*", "std::io::**::StdinLock::*"],
+        SLEEPING, Call::Itself,
+        "read standard input on a thread of its own and send the lines through tokio::sync::mpsc"),
+
+    // Locks.
+    tokio(&["std::sync::**::Mutex::lock", "std::sync::**::ReentrantLock::lock",
+            "std::sys::sync::mutex::**"],
+        SLEEPING, Call::Is("std::sync::Mutex::lock"),
+        "do not hold this lock during slow work: shorten the critical section, or use \
+         tokio::sync::Mutex if it must be held across an .await"),
+    tokio(&["std::sync::**::RwLock::read", "std::sync::**::RwLock::write", "std::sys::sync::rwlock::**"],
+        SLEEPING, Call::Is("std::sync::RwLock"),
+        "do not hold this lock during slow work: shorten the critical section, or use \
+         tokio::sync::RwLock if it must be held across an .await"),
+    tokio(&["std::sync::**::Condvar::wait", "std::sync::**::Condvar::wait_while",
+            "std::sync::**::Condvar::wait_timeout", "std::sync::**::Condvar::wait_timeout_while"],
+        SLEEPING, Call::Is("std::sync::Condvar::wait"),
+        "wait with tokio::sync::Notify or a channel of tokio::sync"),
+    tokio(&["std::sync::**::Barrier::wait"],
+        SLEEPING, Call::Is("std::sync::Barrier::wait"),
+        "use tokio::sync::Barrier"),
+    tokio(&["lock_api::mutex::Mutex::lock", "lock_api::rwlock::RwLock::read",
+            "lock_api::rwlock::RwLock::write", "parking_lot::**"],
+        SLEEPING, Call::Itself,
+        "do not hold this lock during slow work: shorten the critical section, or use a lock of \
+         tokio::sync if it must be held across an .await"),
+
+    // Channels and threads.
+    tokio(&["std::sync::mpsc::Receiver::*", "std::sync::mpsc::Iter::next", "std::sync::mpsc::SyncSender::send",
+            "crossbeam_channel::**::recv", "crossbeam_channel::**::recv_timeout", "crossbeam_channel::**::send"],
+        SLEEPING, Call::Itself,
+        "use a channel that can be awaited: tokio::sync::mpsc"),
+    tokio(&["std::thread::**::JoinHandle::join", "std::thread::**::ScopedJoinHandle::join", "std::thread::**::scope"],
+        SLEEPING, Call::Itself,
+        "run the work with tokio::task::spawn_blocking and await its handle"),
+    tokio(&["rayon::**", "rayon_core::**"],
+        SLEEPING, Call::Itself,
+        "start the work with rayon::spawn and await its result through tokio::sync::oneshot"),
+
+    // Network.
+    tokio(&["**::to_socket_addrs", "getaddrinfo", "std::sys::net::**::lookup_host", "dns_lookup::**"],
+        WAITING, Call::Is("std::net::ToSocketAddrs::to_socket_addrs"),
+        "resolve names with tokio::net::lookup_host"),
+    tokio(&["std::net::**::TcpStream::*", "std::net::**::TcpListener::*", "std::net::**::UdpSocket::*",
+            "std::os::unix::net::**"],
+        SLEEPING, Call::Itself,
+        "use the sockets of tokio::net"),
+    tokio(&["reqwest::blocking::**"],
+        WAITING, Call::Itself,
+        "use the async client of reqwest: reqwest::Client"),
+    tokio(&["ureq::**", "attohttpc::**", "minreq::**"],
+        WAITING, Call::Itself,
+        "use an async HTTP client, or tokio::task::spawn_blocking"),
+
+    // Databases.
+    tokio(&["rusqlite::**", "diesel::**", "postgres::**", "mysql::**", "rocksdb::**", "sled::**", "redb::**", "heed::**"],
+        READING, Call::Itself,
+        "run blocking database calls in tokio::task::spawn_blocking, or use an async client"),
+
+    // Processes.
+    tokio(&["std::process::Command::output", "std::process::Command::status",
+            "std::process::Child::wait", "std::process::Child::wait_with_output"],
+        SLEEPING, Call::Itself,
+        "use tokio::process"),
+
+    // Waiting for a future.
+    tokio(&["futures_executor::**::block_on", "futures::executor::**::block_on", "pollster::**::block_on",
+            "futures_lite::**::block_on", "async_io::**::block_on", "tokio::runtime::**::block_on",
+            "tokio::task::local::LocalSet::block_on"],
+        SLEEPING, Call::Itself,
+        "a worker waits here for a future that may need the same worker: .await it instead"),
+
+    // Work.
+    tokio(&["bcrypt::**", "argon2::**", "scrypt::**", "pbkdf2::**"],
+        COMPUTING, Call::Work,
+        "hashing passwords is slow by design: do it in tokio::task::spawn_blocking"),
+    tokio(&["sha1::**", "sha2::**", "sha3::**", "md5::**", "blake2::**", "blake3::**", "rsa::**"],
+        COMPUTING, Call::Work,
+        "do long cryptography in tokio::task::spawn_blocking, or piece by piece with \
+         tokio::task::yield_now between"),
+    tokio(&["flate2::**", "miniz_oxide::**", "zlib_rs::**", "zstd::**", "zstd_safe::**", "brotli::**", "lz4::**",
+            "lz4_flex::**", "snap::**", "xz2::**", "bzip2::**"],
+        COMPUTING, Call::Work,
+        "compress in tokio::task::spawn_blocking or on rayon, or in smaller pieces"),
+    tokio(&["image::**", "zune_jpeg::**", "png::**", "jpeg_decoder::**", "resvg::**", "tiny_skia::**"],
+        COMPUTING, Call::Work,
+        "work on images in tokio::task::spawn_blocking or on rayon"),
+    tokio(&["serde_json::**", "simd_json::**", "serde_yaml::**", "toml::**", "quick_xml::**", "bincode::**", "rmp_serde::**"],
+        COMPUTING, Call::Work,
+        "parse or write large documents in tokio::task::spawn_blocking, or limit their size"),
+    tokio(&["regex::**", "regex_automata::**", "fancy_regex::**"],
+        COMPUTING, Call::Work,
+        "run regular expressions over large inputs in tokio::task::spawn_blocking, and compile them once"),
+
+    // Where no call is known: by what the kernel was asked for.
+    tokio_syscalls(&["clock_nanosleep", "nanosleep"],
+        "use tokio::time::sleep"),
+    tokio_syscalls(&["fsync", "fdatasync", "sync_file_range", "syncfs", "openat", "openat2", "open", "unlink",
+            "unlinkat", "rename", "renameat", "renameat2", "mkdir", "mkdirat", "getdents64", "fallocate",
+            "ftruncate", "pread64", "pwrite64", "copy_file_range", "flock"],
+        "use tokio::fs, or do the file work in tokio::task::spawn_blocking"),
+    tokio_syscalls(&["wait4", "waitid"],
+        "use tokio::process"),
+    tokio_syscalls(&["recvfrom", "recvmsg", "sendto", "sendmsg", "connect", "accept", "accept4"],
+        "use the sockets of tokio::net"),
+
+    // Where nothing is known but the cause.
+    Rule {
+        runtime: Some("tokio"),
+        ..cause(COMPUTING,
+            "move the computation to tokio::task::spawn_blocking or rayon, or split it with \
+             tokio::task::yield_now().await")
+    },
+    cause(&[Cause::Fault],
+        "memory is read from disk or touched for the first time here: give the process more memory, \
+         or prepare the data before it is needed"),
+    cause(&[Cause::Preempted],
+        "the worker was ready but the kernel ran something else: there are more busy threads than \
+         CPUs (or than the CPU quota allows)"),
+];
+
+/// What is known of the call that held a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Advised {
+    /// The name of the call, where that says more than the user's function.
+    pub(crate) call: Option<String>,
+    /// What to do.
+    pub(crate) advice: Option<&'static str>,
+}
+
+/// Looks for advice. `inner` are the frames below the user's own innermost one,
+/// from the outermost on.
+pub(crate) fn advise(
+    inner: &[FrameView<'_>],
+    cause: Cause,
+    syscall: Option<&str>,
+    runtime: Option<&str>,
+) -> Advised {
+    let applies = |rule: &Rule| {
+        rule.causes.contains(&cause)
+            && (rule.runtime.is_none() || rule.runtime == runtime)
+            && (rule.syscalls.is_empty()
+                || syscall.is_some_and(|syscall| rule.syscalls.contains(&syscall)))
+    };
+    for frame in inner {
+        let names = plain(frame.function);
+        let knows = |rule: &Rule| rule.functions.iter().any(|pattern| fits(&names, pattern));
+        if let Some(rule) = RULES.iter().find(|rule| applies(rule) && knows(rule)) {
+            return Advised {
+                call: match rule.call {
+                    Call::Is(name) => Some(name.to_owned()),
+                    Call::Itself => Some(names.join("::")),
+                    Call::Work => None,
+                },
+                advice: Some(rule.advice),
+            };
+        }
+    }
+    let general = |rule: &&Rule| rule.functions.is_empty() && applies(rule);
+    let by_syscall = |rule: &&Rule| general(rule) && !rule.syscalls.is_empty();
+    let rule = RULES.iter().find(by_syscall);
+    let rule = rule.or_else(|| RULES.iter().find(general));
+    Advised {
+        call: None,
+        advice: rule.map(|rule| rule.advice),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use awaitscope_symbolizer::{FrameKind, Origin};
+
+    fn frames<'a>(functions: &[&'a str]) -> Vec<FrameView<'a>> {
+        functions
+            .iter()
+            .map(|function| FrameView {
+                function,
+                file: None,
+                line: None,
+                kind: FrameKind::Sync,
+                origin: Origin::Std,
+            })
+            .collect()
+    }
+
+    /// The call that is named, and the advice, to a task on Tokio.
+    fn told(functions: &[&str], cause: Cause, syscall: Option<&str>) -> (String, String) {
+        let told = advise(&frames(functions), cause, syscall, Some("tokio"));
+        (
+            told.call.unwrap_or_default(),
+            told.advice.unwrap_or_default().to_owned(),
+        )
+    }
+
+    #[test]
+    fn known_calls_have_their_advice() {
+        for (function, syscall, call, advice) in [
+            (
+                "std::thread::functions::sleep",
+                "clock_nanosleep",
+                "std::thread::sleep",
+                "tokio::time::sleep",
+            ),
+            (
+                "std::thread::sleep",
+                "clock_nanosleep",
+                "std::thread::sleep",
+                "tokio::time::sleep",
+            ),
+            (
+                "std::fs::read_to_string::<&str>",
+                "read",
+                "std::fs::read_to_string",
+                "tokio::fs",
+            ),
+            (
+                "<std::fs::File as std::io::Write>::write_all",
+                "write",
+                "std::fs::File::write_all",
+                "tokio::fs",
+            ),
+            (
+                "std::fs::File::sync_all",
+                "fsync",
+                "std::fs::File::sync_all",
+                "spawn_blocking",
+            ),
+            (
+                "std::sync::poison::mutex::Mutex<T>::lock",
+                "futex",
+                "std::sync::Mutex::lock",
+                "tokio::sync::Mutex",
+            ),
+            (
+                "std::sync::poison::rwlock::RwLock<T>::write",
+                "futex",
+                "std::sync::RwLock",
+                "tokio::sync::RwLock",
+            ),
+            (
+                "std::sync::poison::condvar::Condvar::wait",
+                "futex",
+                "std::sync::Condvar::wait",
+                "tokio::sync::Notify",
+            ),
+            (
+                "<str as std::net::socket_addr::ToSocketAddrs>::to_socket_addrs",
+                "poll",
+                "std::net::ToSocketAddrs::to_socket_addrs",
+                "tokio::net::lookup_host",
+            ),
+            (
+                "std::net::tcp::TcpStream::connect",
+                "connect",
+                "std::net::tcp::TcpStream::connect",
+                "tokio::net",
+            ),
+            (
+                "std::process::Command::output",
+                "poll",
+                "std::process::Command::output",
+                "tokio::process",
+            ),
+            (
+                "std::thread::join_handle::JoinHandle<T>::join",
+                "futex",
+                "std::thread::join_handle::JoinHandle::join",
+                "spawn_blocking",
+            ),
+            (
+                "std::sync::mpsc::Receiver<T>::recv",
+                "futex",
+                "std::sync::mpsc::Receiver::recv",
+                "tokio::sync::mpsc",
+            ),
+            (
+                "reqwest::blocking::client::ClientHandle::execute_request",
+                "futex",
+                "reqwest::blocking::client::ClientHandle::execute_request",
+                "reqwest::Client",
+            ),
+            (
+                "rusqlite::Connection::execute",
+                "fdatasync",
+                "rusqlite::Connection::execute",
+                "spawn_blocking",
+            ),
+            (
+                "futures_executor::local_pool::block_on",
+                "futex",
+                "futures_executor::local_pool::block_on",
+                ".await",
+            ),
+        ] {
+            let told = told(&[function], Cause::Syscall, Some(syscall));
+            assert_eq!(told.0, call);
+            assert!(told.1.contains(advice), "{function}: {}", told.1);
+        }
+    }
+
+    #[test]
+    fn the_outermost_known_call_decides() {
+        let stack = [
+            "core::ops::function::FnOnce::call_once",
+            "std::net::tcp::TcpStream::connect",
+            "<str as std::net::ToSocketAddrs>::to_socket_addrs",
+            "getaddrinfo",
+        ];
+        let told = told(&stack, Cause::Syscall, Some("poll"));
+        assert_eq!(told.0, "std::net::tcp::TcpStream::connect");
+    }
+
+    #[test]
+    fn heavy_work_is_moved_away_and_the_users_function_named() {
+        let told = |function| told(&[function], Cause::Cpu, None);
+        assert_eq!(told("argon2::Argon2::hash_password_into").0, "");
+        assert!(
+            told("argon2::Argon2::fill_blocks")
+                .1
+                .contains("spawn_blocking")
+        );
+        assert!(
+            told("serde_json::de::from_slice")
+                .1
+                .contains("large documents")
+        );
+        assert!(told("app::crunch").1.contains("yield_now"));
+    }
+
+    #[test]
+    fn a_system_call_alone_tells_where_it_can_mean_one_thing_only() {
+        let told = |syscall| told(&["libfoo_do"], Cause::Syscall, Some(syscall)).1;
+        assert!(told("fsync").contains("tokio::fs"));
+        assert!(told("clock_nanosleep").contains("tokio::time::sleep"));
+        // A file, a pipe or a socket; a lock or a condition: who can tell?
+        assert_eq!(told("read"), "");
+        assert_eq!(told("futex"), "");
+    }
+
+    #[test]
+    fn advice_for_tokio_is_for_tokio() {
+        let told = advise(
+            &frames(&["std::thread::sleep"]),
+            Cause::Syscall,
+            Some("clock_nanosleep"),
+            Some("asyncio"),
+        );
+        assert_eq!(
+            told,
+            Advised {
+                call: None,
+                advice: None
+            }
+        );
+        let told = advise(&[], Cause::Preempted, None, None);
+        assert!(told.advice.unwrap().contains("more busy threads than CPUs"));
+    }
+
+    #[test]
+    fn formatting_an_address_is_not_networking() {
+        let (_, advice) = told(&["std::net::ip_addr::Ipv4Addr::fmt"], Cause::Cpu, None);
+        assert!(!advice.contains("tokio::net"));
+    }
+}

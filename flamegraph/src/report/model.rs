@@ -1,0 +1,166 @@
+//! The report as it is written to JSON: names and shapes are the contract's.
+
+use crate::profile::{Cause, FrameView, KindClass, RuntimeInfo, Target};
+use awaitscope_symbolizer::{FrameKind, Origin};
+use serde::Serialize;
+
+/// What a profile says, in numbers and sentences.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    pub(super) schema: u32,
+    pub(super) target: Target,
+    pub(super) runtimes: Vec<RuntimeInfo>,
+    pub(super) time: Time,
+    pub(super) quality: QualityRow,
+    pub(super) cpu: Cpu,
+    pub(super) outside_tasks: Outside,
+    pub(super) kinds: Vec<KindRow>,
+    pub(super) tasks: Vec<TaskRow>,
+    pub(super) stalls: Vec<HotSpot>,
+    /// None are known without snapshots.
+    pub(super) waits: [(); 0],
+    pub(super) workers: Vec<WorkerRow>,
+    pub(super) series: SeriesRows,
+    pub(super) findings: Vec<Finding>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Time {
+    pub(super) start: String,
+    pub(super) duration_s: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct QualityRow {
+    pub(super) samples: u64,
+    pub(super) lost: u64,
+    pub(super) throttled: u64,
+    pub(super) truncated: u64,
+    pub(super) torn: u64,
+    pub(super) unsymbolized_share: f64,
+    pub(super) unidentified: u64,
+    pub(super) rate_hz: u32,
+    pub(super) snapshots: u64,
+    pub(super) stall_threshold_ms: f64,
+    pub(super) notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Cpu {
+    pub(super) total_ms: f64,
+    pub(super) in_tasks_ms: f64,
+}
+
+/// The CPU time that no task used.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Outside {
+    pub(super) cpu_ms: f64,
+    pub(super) cpu_share: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct KindRow {
+    pub(super) kind: String,
+    pub(super) class: KindClass,
+    pub(super) runtime: Option<u32>,
+    pub(super) tasks_seen: u64,
+    pub(super) cpu_ms: f64,
+    pub(super) cpu_share: f64,
+    pub(super) cpu_share_ci95: [f64; 2],
+    /// How many were alive on average; unknown without snapshots.
+    pub(super) live_mean: Option<f64>,
+    pub(super) stalls: u64,
+    pub(super) stalled_ms: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct TaskRow {
+    pub(super) id: String,
+    pub(super) kind: String,
+    pub(super) cpu_ms: f64,
+    pub(super) cpu_share: f64,
+}
+
+/// Stalls of one kind of task, at one place, for one cause.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct HotSpot {
+    /// `None` where the task could not be told.
+    pub(super) kind: Option<String>,
+    pub(super) cause: Cause,
+    pub(super) syscall: Option<String>,
+    pub(super) count: u64,
+    pub(super) total_ms: f64,
+    pub(super) max_ms: f64,
+    pub(super) p50_ms: f64,
+    /// From the root to the leaf.
+    pub(super) stack: Vec<FrameRow>,
+    pub(super) culprit: Option<Culprit>,
+    pub(super) advice: Option<&'static str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct FrameRow {
+    pub(super) function: String,
+    pub(super) file: Option<String>,
+    pub(super) line: Option<u32>,
+    pub(super) kind: FrameKind,
+    pub(super) origin: Origin,
+}
+
+impl FrameRow {
+    pub(super) fn of(frame: &FrameView<'_>) -> Self {
+        Self {
+            function: frame.function.to_owned(),
+            file: frame.file.map(str::to_owned),
+            line: frame.line,
+            kind: frame.kind,
+            origin: frame.origin,
+        }
+    }
+}
+
+/// What to look at to get rid of a stall.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub(super) struct Culprit {
+    pub(super) function: String,
+    pub(super) file: Option<String>,
+    pub(super) line: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct WorkerRow {
+    pub(super) thread: String,
+    pub(super) tid: u32,
+    pub(super) runtime: u32,
+    pub(super) busy_share: f64,
+    pub(super) stalled_share: f64,
+    /// Unknown without snapshots: null.
+    pub(super) lag_ms: (),
+}
+
+/// Values over time; `null` where a stretch has none.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct SeriesRows {
+    pub(super) period_s: f64,
+    pub(super) live_tasks: Vec<Option<f64>>,
+    pub(super) ready_tasks: Vec<Option<f64>>,
+    pub(super) lag_ms: Vec<Option<f64>>,
+}
+
+/// Something worth knowing at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Finding {
+    pub(super) severity: Severity,
+    pub(super) text: String,
+    /// Where in the report it shows.
+    pub(super) evidence: String,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Severity {
+    High,
+    Medium,
+    Low,
+}

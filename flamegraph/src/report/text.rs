@@ -1,0 +1,411 @@
+//! The report as a screenful for people.
+
+use super::model::{Finding, HotSpot, Report, Severity};
+pub use super::table::Color;
+use super::table::{Ink, Table, WIDTH, shortened, wrapped};
+use crate::printable::{count, duration, percent, printable};
+use crate::profile::{Cause, KindClass};
+
+/// Rows of each part when no number is asked for.
+const SPOTS: usize = 5;
+const KINDS: usize = 8;
+const TASKS: usize = 5;
+const WORKERS: usize = 8;
+
+impl Report {
+    /// The report as text, at most 100 columns wide: what matters most first,
+    /// and of each part the first rows, or as many as asked for.
+    #[must_use]
+    pub fn to_text(&self, top: Option<usize>, color: Color) -> String {
+        let mut page = Page {
+            report: self,
+            color,
+            top,
+            out: String::new(),
+        };
+        page.head();
+        page.findings();
+        page.stalls();
+        page.kinds();
+        page.tasks();
+        page.workers();
+        page.quality();
+        page.out
+    }
+}
+
+struct Page<'a> {
+    report: &'a Report,
+    color: Color,
+    top: Option<usize>,
+    out: String,
+}
+
+impl Page<'_> {
+    fn rows(&self, usual: usize) -> usize {
+        self.top.unwrap_or(usual)
+    }
+
+    fn line(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.out.push('\n');
+    }
+
+    fn title(&mut self, title: &str, more: &str) {
+        self.out.push('\n');
+        let title = self.color.ink(Ink::Bold, title);
+        let more = self.color.ink(Ink::Dim, more);
+        self.line(format!("{title}  {more}").trim_end());
+    }
+
+    fn rest(&mut self, shown: usize, all: usize) {
+        if all > shown {
+            let rest = format!("    and {} more (--top {all} shows them)", all - shown);
+            let rest = self.color.ink(Ink::Dim, &rest);
+            self.line(&rest);
+        }
+    }
+
+    fn head(&mut self) {
+        let report = self.report;
+        let target = &report.target;
+        let name = shortened(&target.name, 40);
+        let head = format!(
+            "{name} (pid {})  {} recorded, {} on CPU",
+            target.pid,
+            ms(report.time.duration_s * 1e3),
+            ms(report.cpu.total_ms)
+        );
+        let head = self.color.ink(Ink::Bold, head.trim_start());
+        self.line(&head);
+        let mut facts: Vec<String> = Vec::new();
+        for runtime in report.runtimes.iter().take(3) {
+            let version = runtime.version.as_deref().unwrap_or("(version unknown)");
+            facts.push(format!(
+                "{} {version} {}, {} workers",
+                runtime.name, runtime.flavor, runtime.workers
+            ));
+        }
+        facts.push(target.exe.clone());
+        facts.push(format!("on {}", target.host));
+        facts.push(report.time.start.clone());
+        let facts = facts.join(" · ");
+        let facts = shortened(&facts, WIDTH);
+        let facts = self.color.ink(Ink::Dim, &facts);
+        self.line(&facts);
+    }
+
+    fn findings(&mut self) {
+        let report = self.report;
+        if report.findings.is_empty() {
+            return;
+        }
+        self.title("FINDINGS", "");
+        let shown = self.rows(SPOTS);
+        for finding in report.findings.iter().take(shown) {
+            self.finding(finding);
+        }
+        self.rest(shown, report.findings.len());
+    }
+
+    fn finding(&mut self, finding: &Finding) {
+        let (name, ink) = match finding.severity {
+            Severity::High => ("high", Ink::Red),
+            Severity::Medium => ("medium", Ink::Yellow),
+            Severity::Low => ("low", Ink::Cyan),
+        };
+        let name = self.color.ink(ink, &format!("{name:<6}"));
+        wrapped(
+            &mut self.out,
+            &format!("  {name}  "),
+            10,
+            &printable(&finding.text),
+        );
+    }
+
+    fn stalls(&mut self) {
+        let report = self.report;
+        if report.runtimes.is_empty() {
+            return;
+        }
+        let threshold = ms(report.quality.stall_threshold_ms);
+        if report.stalls.is_empty() {
+            self.title(
+                "STALLS",
+                &format!("no poll held its worker for {threshold} or more"),
+            );
+            return;
+        }
+        self.title(
+            "STALLS",
+            &format!("polls that held their worker for {threshold} or more"),
+        );
+        let mut table = Table::new(&["count", "total", "median", "max", "cause, culprit and kind"]);
+        let shown = self.rows(SPOTS);
+        for spot in report.stalls.iter().take(shown) {
+            table.row(vec![
+                count(spot.count),
+                ms(spot.total_ms),
+                ms(spot.p50_ms),
+                ms(spot.max_ms),
+                spot_text(spot),
+            ]);
+            // The place and the kind on lines of their own: names are long.
+            for more in spot_details(spot) {
+                table.row(vec![
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    more,
+                ]);
+            }
+        }
+        table.write(&mut self.out, self.color);
+        self.rest(shown, report.stalls.len());
+    }
+
+    fn kinds(&mut self) {
+        let report = self.report;
+        if report.kinds.is_empty() {
+            return;
+        }
+        self.title("KINDS OF TASKS", "CPU time, with its 95 % interval");
+        let mut table = Table::new(&["cpu", "share", "interval", "tasks", "stalls", "kind"]);
+        let shown = self.rows(KINDS);
+        for row in report.kinds.iter().take(shown) {
+            let [low, high] = row.cpu_share_ci95;
+            let class = match row.class {
+                KindClass::Async => "",
+                KindClass::Blocking => " (spawn_blocking)",
+                KindClass::BlockOn => " (block_on)",
+            };
+            table.row(vec![
+                ms(row.cpu_ms),
+                percent(row.cpu_share),
+                format!("{:.1} to {:.1}", low * 100.0, high * 100.0),
+                count(row.tasks_seen),
+                count(row.stalls),
+                format!("{}{class}", row.kind),
+            ]);
+        }
+        let outside = &report.outside_tasks;
+        table.row(vec![
+            ms(outside.cpu_ms),
+            percent(outside.cpu_share),
+            String::new(),
+            String::new(),
+            String::new(),
+            "[outside tasks]".to_owned(),
+        ]);
+        table.write(&mut self.out, self.color);
+        self.rest(shown, report.kinds.len());
+    }
+
+    fn tasks(&mut self) {
+        let report = self.report;
+        let shown = self.rows(TASKS);
+        if report.tasks.is_empty() || shown == 0 {
+            return;
+        }
+        self.title("BUSIEST TASKS", "");
+        let mut table = Table::new(&["cpu", "share", "task", "kind"]);
+        for row in report.tasks.iter().take(shown) {
+            table.row(vec![
+                ms(row.cpu_ms),
+                percent(row.cpu_share),
+                shortened(&row.id, 20),
+                row.kind.clone(),
+            ]);
+        }
+        table.write(&mut self.out, self.color);
+    }
+
+    fn workers(&mut self) {
+        let report = self.report;
+        if report.workers.is_empty() {
+            return;
+        }
+        self.title("WORKERS", "shares of the recorded time");
+        let mut table = Table::new(&["busy", "stalled", "tid", "thread"]);
+        let shown = self.rows(WORKERS);
+        for row in report.workers.iter().take(shown) {
+            table.row(vec![
+                percent(row.busy_share),
+                percent(row.stalled_share),
+                row.tid.to_string(),
+                row.thread.clone(),
+            ]);
+        }
+        table.write(&mut self.out, self.color);
+        self.rest(shown, report.workers.len());
+    }
+
+    fn quality(&mut self) {
+        let quality = &self.report.quality;
+        let samples = quality.samples.max(1) as f64;
+        let of = |number: u64| match number {
+            0 => "0".to_owned(),
+            _ => format!("{} ({})", count(number), percent(number as f64 / samples)),
+        };
+        let text = format!(
+            "{} samples at {} Hz: lost {}, truncated stacks {}, unsymbolized {}, task not told {}, torn {}",
+            count(quality.samples),
+            quality.rate_hz,
+            of(quality.lost),
+            of(quality.truncated),
+            percent(quality.unsymbolized_share),
+            of(quality.unidentified),
+            quality.torn
+        );
+        self.title("QUALITY", "");
+        wrapped(&mut self.out, "  ", 2, &text);
+        for note in &quality.notes {
+            wrapped(&mut self.out, "  note: ", 8, &printable(note));
+        }
+    }
+}
+
+fn spot_text(spot: &HotSpot) -> String {
+    let cause = match (spot.cause, &spot.syscall) {
+        (Cause::Cpu, _) => "computing".to_owned(),
+        (Cause::Syscall, Some(syscall)) => format!("in {syscall}"),
+        (Cause::Syscall, None) => "in the kernel".to_owned(),
+        (Cause::Fault, _) => "paging in memory".to_owned(),
+        (Cause::Preempted, _) => "not scheduled".to_owned(),
+    };
+    match &spot.culprit {
+        Some(culprit) => format!("{cause}: {}", culprit.function),
+        None => cause,
+    }
+}
+
+fn spot_details(spot: &HotSpot) -> Vec<String> {
+    let place = spot.culprit.as_ref().and_then(|culprit| {
+        let file = culprit.file.as_deref()?;
+        Some(match culprit.line {
+            Some(line) => format!("{file}:{line}"),
+            None => file.to_owned(),
+        })
+    });
+    let kind = spot
+        .kind
+        .as_deref()
+        .unwrap_or("a task that could not be told");
+    match place {
+        Some(place) => vec![format!("at {place}, polling {kind}")],
+        None => vec![format!("polling {kind}")],
+    }
+}
+
+fn ms(milliseconds: f64) -> String {
+    duration((milliseconds * 1e6).round() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::ThreadRole;
+    use crate::sample;
+
+    fn page(top: Option<usize>) -> String {
+        Report::of(&sample::service()).to_text(top, Color::Never)
+    }
+
+    #[test]
+    fn a_screenful_says_what_matters_in_the_order_it_matters() {
+        let page = page(None);
+        let titles = [
+            "FINDINGS",
+            "STALLS",
+            "KINDS OF TASKS",
+            "BUSIEST TASKS",
+            "WORKERS",
+            "QUALITY",
+        ];
+        let places = titles.map(|title| {
+            page.find(title)
+                .unwrap_or_else(|| panic!("no {title}: {page}"))
+        });
+        assert!(places.is_sorted(), "{page}");
+        assert!(page.lines().count() <= 50, "{page}");
+        for said in [
+            "app (pid 4711)  10.0 s recorded, 10.5 s on CPU",
+            "tokio 1.54.1 multi_thread, 2 workers",
+            "in clock_nanosleep: std::thread::sleep",
+            "at src/mailer.rs:44, polling app::mailer::run",
+            "use tokio::time::sleep",
+            "[outside tasks]",
+            "app::report::{closure#0} (spawn_blocking)",
+            "lost 2 (0.2 %)",
+        ] {
+            assert!(page.contains(said), "{said}: {page}");
+        }
+    }
+
+    #[test]
+    fn colours_come_only_when_asked_for() {
+        assert!(!page(None).contains('\x1b'));
+        let colored = Report::of(&sample::service()).to_text(None, Color::Always);
+        assert!(colored.contains("\x1b[1;31mhigh"));
+    }
+
+    #[test]
+    fn as_many_rows_as_asked_for() {
+        let page = page(Some(1));
+        assert!(page.contains("and 1 more (--top 2 shows them)"), "{page}");
+        assert!(!page.contains("app::metrics"), "{page}");
+    }
+
+    #[test]
+    fn no_line_is_too_long_and_no_name_drives_the_terminal() {
+        let mut builder = sample::builder();
+        let long = "very::".repeat(60);
+        let nasty = format!("{long}name\x1b]0;owned\x07\r\n\u{202e}");
+        builder.target_mut().name.clone_from(&nasty);
+        builder.target_mut().exe.clone_from(&nasty);
+        let kind = builder.kind(&nasty, KindClass::Async, Some(0));
+        let thread = builder.thread(1, &nasty, ThreadRole::Worker { runtime: 0 });
+        let task = builder.task(&nasty, kind);
+        let line = format!("sync user {nasty} @ {nasty}.rs:1");
+        let stack = sample::stack(&mut builder, &[&line]);
+        builder.add_stall(crate::Stall {
+            start_ns: 0,
+            duration_ns: 1_000_000_000,
+            uncertainty_ns: 0,
+            kind: Some(kind),
+            task,
+            thread,
+            cause: Cause::Syscall,
+            syscall: Some(nasty.clone()),
+            stacks: vec![(stack, 1_000_000_000)],
+        });
+        builder.quality_mut().notes.push(nasty);
+        let report = Report::of(&builder.finish(2_000_000_000));
+        let page = report.to_text(None, Color::Never);
+        for line in page.lines() {
+            assert!(line.chars().count() <= WIDTH, "{line}");
+            assert!(
+                !line.chars().any(|c| c.is_control() || c == '\u{202e}'),
+                "{line:?}"
+            );
+        }
+        assert!(page.contains("high"), "{page}");
+    }
+
+    #[test]
+    fn a_native_program_has_a_report_too() {
+        let mut builder = sample::builder();
+        builder.set_runtimes(Vec::new());
+        builder
+            .quality_mut()
+            .notes
+            .push("no async runtime was found".to_owned());
+        let page = Report::of(&builder.finish(1_000_000_000)).to_text(None, Color::Never);
+        assert!(page.contains("note: no async runtime was found"), "{page}");
+        assert!(
+            !page.contains("STALLS") && !page.contains("KINDS"),
+            "{page}"
+        );
+    }
+}

@@ -3,9 +3,10 @@
 
 mod target;
 
-use awaitscope_sampler::{Avma, Mapped};
+use awaitscope_sampler::{Avma, Mapped, Mapping, Permissions};
 use awaitscope_symbolizer::{
-    AddressSpace, DebugFiles, DebugTier, Module, ModuleError, Place, SymbolKind,
+    AddressSpace, Binaries, BuildId, DebugFiles, DebugTier, DwarfReader, Module, ModuleError,
+    Place, Svma, SymbolKind,
 };
 use gimli::{Reader, Section};
 use std::path::{Path, PathBuf};
@@ -72,7 +73,7 @@ fn addresses_of_a_program_and_its_libraries_lead_to_their_functions() {
             .unwrap();
         let avma = space.avma(id, waits.svma).unwrap();
         assert_eq!(space.lookup(avma), Some((id, waits.svma)), "{flags:?}");
-        let inside = awaitscope_symbolizer::Svma(waits.svma.0 + 1);
+        let inside = Svma(waits.svma.0 + 1);
         assert_eq!(symbols.function_at(inside).unwrap().name, "waits");
         // The bytes in memory are those of the file: the address is right.
         let mut bytes = [0; 16];
@@ -325,4 +326,97 @@ fn strip(program: &Path, kept: &Path) {
         .arg(link)
         .arg(program)
         .current_dir(folder));
+}
+
+/// A program of another machine, unpacked into a folder.
+fn recorded(root: &Path, path: &Path, build_id: Option<BuildId>) -> AddressSpace {
+    let binaries = Binaries::OnDisk {
+        root: root.to_owned(),
+        build_ids: build_id
+            .map(|id| (path.to_owned(), id))
+            .into_iter()
+            .collect(),
+    };
+    let mut space = AddressSpace::new(binaries, DebugFiles::none());
+    let mapping = Mapping {
+        start: Avma(0x5555_0000_0000),
+        end: Avma(0x5555_0010_0000),
+        file_offset: 0,
+        permissions: Permissions {
+            read: true,
+            write: false,
+            execute: true,
+        },
+        what: Mapped::File {
+            path: path.to_owned(),
+            device: 1,
+            inode: 2,
+            deleted: false,
+        },
+    };
+    let nobody = Target::start(Command::new("sleep").arg("100"));
+    space.update(&[mapping], &nobody.memory());
+    space
+}
+
+#[test]
+fn a_debug_file_is_found_by_build_id_beneath_the_root_of_the_process() {
+    let root = tempfile::tempdir().unwrap();
+    let program = program(root.path());
+    let path = Path::new("/").join(program.file_name().unwrap());
+    let space = recorded(root.path(), &path, None);
+    let id = main_module(&space, &path).build_id().unwrap().clone();
+    let name = id.to_string();
+    let store = root.path().join("usr/lib/debug/.build-id").join(&name[..2]);
+    std::fs::create_dir_all(&store).unwrap();
+    let kept = store.join(format!("{}.debug", &name[2..]));
+    run(Command::new("objcopy")
+        .arg("--only-keep-debug")
+        .arg(&program)
+        .arg(&kept));
+    run(Command::new("strip").arg(&program));
+
+    let main = main_module(&recorded(root.path(), &path, Some(id)), &path);
+    let (found, _) = main.debug_file().unwrap();
+    assert_eq!(root.path().join(found.strip_prefix("/").unwrap()), kept);
+    assert!(has_function(&main, "waits"));
+}
+
+#[test]
+fn a_recorded_program_of_another_build_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let program = program(root.path());
+    let path = Path::new("/").join(program.file_name().unwrap());
+    let other = BuildId::new(&[1; 20]);
+    let main = main_module(&recorded(root.path(), &path, other), &path);
+    assert!(matches!(main.image(), Err(ModuleError::Replaced { .. })));
+}
+
+#[test]
+fn a_link_does_not_lead_out_of_the_root() {
+    let outside = tempfile::tempdir().unwrap();
+    let program = program(outside.path());
+    let root = tempfile::tempdir().unwrap();
+    for target in [
+        program.clone(),
+        Path::new("../../../../..").join(program.strip_prefix("/").unwrap()),
+    ] {
+        let link = root.path().join("link");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let main = main_module(
+            &recorded(root.path(), Path::new("/link"), None),
+            Path::new("/link"),
+        );
+        assert!(matches!(main.image(), Err(ModuleError::Unreadable { .. })));
+        std::fs::remove_file(&link).unwrap();
+    }
+}
+
+#[test]
+fn modules_and_their_debug_information_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Module>();
+    shared::<AddressSpace>();
+    shared::<DwarfReader>();
+    shared::<gimli::Dwarf<DwarfReader>>();
 }

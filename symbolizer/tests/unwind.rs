@@ -207,3 +207,15 @@ fn a_stack_deeper_than_its_copy_is_continued_in_memory() {
     }
     assert!(moved > 0);
 }
+
+#[test]
+fn a_program_of_the_distribution_unwinds_without_debug_information() {
+    let script = "f() { local x=${1//a/b}; (( $2 > 0 )) && f \"$x\" $(($2 - 1)); }; \
+                  while :; do f aabbaabb 8; done";
+    let target = Target::start(Command::new("bash").args(["-c", script]));
+    std::thread::sleep(Duration::from_millis(50));
+    let tally = watch(&target, 500);
+    assert!(tally.complete * 100 >= tally.samples * 99, "{tally:?}");
+    assert!(tally.differ * 100 <= tally.samples, "{tally:?}");
+    assert!(tally.compared > 5000, "{tally:?}");
+}

@@ -1,9 +1,10 @@
 //! What can be found out where call frame information or a register is missing.
 //! Everything here is checked against the stack before it is believed.
 
+use super::PhysicalFrame;
 use super::arch;
 use super::stack::ReadStack;
-use super::{Caller, PhysicalFrame};
+use super::step::Caller;
 use crate::module::{AddressSpace, Place};
 use awaitscope_sampler::{Avma, Register, Registers};
 use gimli::UnwindContext;

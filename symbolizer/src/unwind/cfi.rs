@@ -195,7 +195,7 @@ where
     let mut index = Vec::new();
     // An entry names its CIE by offset. Parsing that anew for each would be
     // quadratic in a file made for it.
-    let mut cies: HashMap<usize, CommonInformationEntry<Slice<'a>>> = HashMap::new();
+    let mut cies: HashMap<usize, gimli::Result<CommonInformationEntry<Slice<'a>>>> = HashMap::new();
     let mut entries = section.entries(bases);
     while let Ok(Some(entry)) = entries.next() {
         let CieOrFde::Fde(partial) = entry else {
@@ -203,12 +203,8 @@ where
         };
         let fde = partial.parse(|section, bases, offset| {
             let key = UnwindOffset::into(offset);
-            if let Some(cie) = cies.get(&key) {
-                return Ok(cie.clone());
-            }
-            let cie = section.cie_from_offset(bases, offset)?;
-            cies.insert(key, cie.clone());
-            Ok(cie)
+            let parse = || section.cie_from_offset(bases, offset);
+            cies.entry(key).or_insert_with(parse).clone()
         });
         // One damaged entry does not spoil the others.
         let Ok(fde) = fde else { continue };

@@ -20,7 +20,11 @@ pub(super) fn caller(
     if !space.is_executable(frame.lookup) && !innermost {
         return None;
     }
-    let generated = matches!(space.place(frame.lookup), Place::Generated);
+    let generated = match space.place(frame.lookup) {
+        Place::Generated => true,
+        Place::Module(_, module, _) => module.image().is_err(),
+        Place::Nowhere => false,
+    };
     if innermost && !generated {
         // A leaf in assembly, or a call through a wild pointer: nothing was pushed
         // since the call.
@@ -124,16 +128,116 @@ fn is_return_address(
     let Some(start) = address.0.checked_sub(LENGTH as u64) else {
         return false;
     };
-    let mut read = [0; LENGTH];
-    match space.place(Avma(address.0.wrapping_sub(1))) {
-        Place::Nowhere => false,
-        Place::Generated => stack.code(Avma(start), &mut read) && arch::ends_with_call(&read),
-        Place::Module(_, module, svma) => {
-            let code = svma.0.checked_sub(LENGTH as u64 - 1).and_then(|start| {
-                let image = module.image().ok()?;
-                image.loaded_at(start)?.get(..LENGTH)
-            });
-            space.is_executable(Avma(address.0 - 1)) && code.is_some_and(arch::ends_with_call)
+    if !space.is_executable(Avma(address.0 - 1)) {
+        return false;
+    }
+    let code = match space.place(Avma(address.0 - 1)) {
+        Place::Module(_, module, svma) => module.image().ok().map(|image| {
+            let start = svma.0.checked_sub(LENGTH as u64 - 1);
+            start.and_then(|start| image.loaded_at(start)?.get(..LENGTH))
+        }),
+        Place::Generated | Place::Nowhere => None,
+    };
+    match code {
+        Some(code) => code.is_some_and(arch::ends_with_call),
+        // Generated code, in anonymous memory or (.NET, some JavaScript engines) in a
+        // memory file that is no ELF file.
+        None => {
+            let mut code = [0; LENGTH];
+            stack.code(Avma(start), &mut code) && arch::ends_with_call(&code)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{UnwindEnd, Unwinder};
+    use super::*;
+    use crate::debugfile::DebugFiles;
+    use crate::module::Binaries;
+    use awaitscope_sampler::{Mapped, Mapping, Permissions, Pid, ReadMemory, ReadRequest};
+
+    const CODE: u64 = 0x10_0000;
+    const STACK: u64 = 0x7fff_0000;
+
+    struct Nothing;
+
+    impl ReadMemory for Nothing {
+        fn read_many(&self, _: &mut [ReadRequest<'_>]) {}
+    }
+
+    /// Generated code that is all `call rax`, and a stack.
+    struct Generated(Vec<u64>);
+
+    impl ReadStack for Generated {
+        fn word(&mut self, address: Avma) -> Option<u64> {
+            let index = usize::try_from(address.0.checked_sub(STACK)? / 8).ok()?;
+            self.0.get(index).copied()
+        }
+
+        fn code(&mut self, address: Avma, into: &mut [u8]) -> bool {
+            for (byte, at) in into.iter_mut().zip(address.0..) {
+                *byte = if at % 2 == 0 { 0xff } else { 0xd0 };
+            }
+            true
+        }
+    }
+
+    fn space() -> AddressSpace {
+        let mut space = AddressSpace::new(Binaries::OfProcess(Pid(0)), DebugFiles::none());
+        let mapping = Mapping {
+            start: Avma(CODE),
+            end: Avma(CODE + 0x1000),
+            file_offset: 0,
+            permissions: Permissions {
+                read: true,
+                write: true,
+                execute: true,
+            },
+            what: Mapped::Anonymous { name: None },
+        };
+        space.update(&[mapping], &Nothing);
+        space
+    }
+
+    fn walk(stack: Vec<u64>) -> (UnwindEnd, Vec<(u64, bool)>) {
+        let mut registers = Registers::from_ip_sp(Avma(CODE + 0x10), Avma(STACK));
+        registers.set(Register::RBP, STACK + 16);
+        let mut frames = Vec::new();
+        let mut stack = Generated(stack);
+        let end = Unwinder::new().unwind(&space(), &registers, &mut stack, &mut frames);
+        let seen = frames.iter().map(|frame| (frame.ip.0, frame.guessed));
+        (end, seen.collect())
+    }
+
+    #[test]
+    fn generated_code_is_followed_by_frame_pointers_and_marked() {
+        let (end, frames) = walk(vec![1, 2, STACK + 40, CODE + 0x20, 3, 0, CODE + 0x40, 0, 0]);
+        assert_eq!(
+            frames,
+            [
+                (CODE + 0x10, false),
+                (CODE + 0x20, true),
+                (CODE + 0x40, true)
+            ]
+        );
+        assert_eq!(
+            end,
+            UnwindEnd::NoModule {
+                ip: Avma(CODE + 0x3f)
+            }
+        );
+    }
+
+    #[test]
+    fn a_word_that_follows_no_call_is_no_return_address() {
+        let (end, frames) = walk(vec![1, 2, STACK + 40, CODE + 0x21, 3, 0, 0]);
+        assert_eq!(frames, [(CODE + 0x10, false)]);
+        assert_eq!(
+            end,
+            UnwindEnd::NoModule {
+                ip: Avma(CODE + 0x10)
+            }
+        );
     }
 }

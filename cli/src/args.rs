@@ -23,6 +23,15 @@ pub enum Command {
     Record(RecordArgs),
     /// Draw a profile, or a process, as an SVG
     Flamegraph(FlamegraphArgs),
+    /// Say in words or JSON what a profile, or a process, shows
+    Report(ReportArgs),
+    /// Say what a process will show, why not more, and how to get it
+    Doctor(DoctorArgs),
+    /// Watch a small service of our own, and leave all there is to look at
+    Demo(DemoArgs),
+    /// The service that the demo watches
+    #[command(hide = true)]
+    DemoService,
 }
 
 /// Which process.
@@ -59,6 +68,20 @@ pub struct WatchArgs {
     /// A separate debug file of one of its binaries
     #[arg(long, value_name = "FILE")]
     pub debug_file: Vec<PathBuf>,
+}
+
+impl WatchArgs {
+    /// As if nothing but the duration had been typed.
+    pub fn lasting(duration: Duration) -> Self {
+        Self {
+            duration: Some(duration),
+            frequency: 99,
+            stall_threshold: Duration::from_millis(10),
+            stack_size: 32,
+            children: false,
+            debug_file: Vec::new(),
+        }
+    }
 }
 
 /// `awaitscope record`.
@@ -125,8 +148,30 @@ pub struct ReportArgs {
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
     /// How many rows each table has at the most
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub top: usize,
+    #[arg(long, value_name = "N")]
+    pub top: Option<usize>,
+}
+
+/// `awaitscope doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Which process.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// As what
+    #[arg(long, value_enum, default_value_t = FormatArg::Text)]
+    pub format: FormatArg,
+    /// A separate debug file of one of its binaries
+    #[arg(long, value_name = "FILE")]
+    pub debug_file: Vec<PathBuf>,
+}
+
+/// `awaitscope demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// The folder for the pictures, the report and the profile
+    #[arg(short, long, value_name = "DIR", default_value = "awaitscope-demo")]
+    pub output: PathBuf,
 }
 
 /// As what.

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod demo;
 mod naming;
 mod output;
 mod recording;
@@ -17,6 +18,10 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Record(args) => commands::record::run(args),
         Command::Flamegraph(args) => commands::flamegraph::run(&args),
+        Command::Report(args) => commands::report::run(&args),
+        Command::Doctor(args) => commands::doctor::run(&args),
+        Command::Demo(args) => commands::demo::run(&args),
+        Command::DemoService => demo::service::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,8 @@
 //! output.
 
 use anyhow::{Context, Result};
-use std::io::Write as _;
+use awaitscope_flamegraph::Color;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
 /// Says what went wrong, and why, one cause a line.
@@ -36,4 +37,15 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Whether a path means standard output.
 pub fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")
+}
+
+/// Whether a text that goes to `path` may be coloured: on a terminal, unless
+/// `NO_COLOR` is set (no-color.org).
+pub fn color(path: &Path) -> Color {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if wanted && is_stdout(path) && std::io::stdout().is_terminal() {
+        Color::Always
+    } else {
+        Color::Never
+    }
 }

@@ -1,7 +1,10 @@
 //! One file for each command.
 
+pub mod demo;
+pub mod doctor;
 pub mod flamegraph;
 pub mod record;
+pub mod report;
 
 use crate::args::SourceArgs;
 use crate::output;

@@ -5,10 +5,11 @@
 //! inside one poll, so a run of equal pulses bounds the poll from both sides: it
 //! began after the last pulse that saw something else, and no later than the
 //! first of the run. A thread that is off its CPU cannot move, so a pulse then
-//! holds for the whole time it is off, which the kernel tells exactly. A poll
-//! that is first (or last) seen asleep is taken to begin (or end) with that
-//! sleep: what it computed before was less than a pulse, and mostly next to
-//! nothing. Otherwise the middle of the two bounds is taken.
+//! holds for the whole time it is off, which the kernel tells exactly.
+//!
+//! Between the bounds, a poll that mostly slept is taken to be as short as it can
+//! be: what it computed unseen around its sleep was less than a pulse, and mostly
+//! next to nothing. For one that computed, the middle of the bounds is taken.
 //!
 //! Without progress (no type information in the target) only sleeps inside a
 //! poll can be told: each is a stall of its own, of exactly its length.
@@ -83,8 +84,6 @@ struct Worker {
     off: Option<Off>,
     /// Until when the last pulse is known to hold.
     seen_until: Nanos,
-    /// Until then it slept.
-    asleep_last: bool,
     run: Option<Run>,
     evidence: Vec<Evidence>,
     /// The id that the thread shows while it polls nothing.
@@ -108,8 +107,6 @@ struct Run {
     after: Nanos,
     /// and not after this.
     first: Nanos,
-    /// It was first seen asleep.
-    asleep_first: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -170,7 +167,6 @@ impl Stalls {
         if worker.pulsed {
             if worker.seen_until >= off.since {
                 worker.seen_until = time;
-                worker.asleep_last = true;
             }
         } else {
             self.found.extend(sleep(tid, off, time, self.threshold));
@@ -216,13 +212,9 @@ impl Stalls {
                 progress,
                 after,
                 first: from,
-                asleep_first: worker.off.is_some(),
             });
         }
-        if time > worker.seen_until {
-            worker.seen_until = time;
-            worker.asleep_last = worker.off.is_some();
-        }
+        worker.seen_until = worker.seen_until.max(time);
     }
 
     /// A thread ended, or the recording did.
@@ -271,21 +263,18 @@ impl Worker {
             return None;
         }
         let last = self.seen_until.min(before);
-        let start = match run.asleep_first {
-            true => run.first,
-            false => middle(run.after, run.first),
-        };
-        let end = match self.asleep_last {
-            true => last,
-            false => middle(last, before),
-        };
+        let (mut start, mut end) = (middle(run.after, run.first), middle(last, before));
+        let mut held = Held::of(&evidence, start, end);
+        if held.asleep() >= Nanos(end.since(start).0 / 2) {
+            (start, end) = (run.first, last);
+            held = Held::of(&evidence, start, end);
+        }
         let duration = end.since(start);
         if duration < threshold {
             return None;
         }
         let shortest = last.since(run.first);
         let longest = before.since(run.after);
-        let held = Held::of(&evidence, start, end);
         Some(Stall {
             tid,
             task: run.progress.task,
@@ -299,8 +288,12 @@ impl Worker {
     }
 }
 
-/// A sleep as a stall of its own.
+/// A sleep as a stall of its own. A poll that is pushed off its CPU may be a long
+/// one or a short one: that is not told without progress.
 fn sleep(tid: Tid, off: Off, until: Nanos, threshold: Nanos) -> Option<Stall> {
+    if off.reason == SwitchReason::Preempted {
+        return None;
+    }
     let seen = off.evidence.filter(|seen| seen.in_poll)?;
     let duration = until.since(off.since);
     (duration >= threshold).then(|| Stall {
@@ -372,16 +365,17 @@ impl Held {
         }
     }
 
-    fn on_cpu(&self, duration: Nanos) -> Nanos {
-        duration
-            .since(self.syscall_time)
-            .since(self.fault_time)
-            .since(self.preempted_time)
+    fn asleep(&self) -> Nanos {
+        self.syscall_time + self.fault_time
+    }
+
+    fn off_cpu(&self) -> Nanos {
+        self.asleep() + self.preempted_time
     }
 
     fn cause(&self, duration: Nanos) -> StallCause {
         let causes = [
-            (self.on_cpu(duration), StallCause::Cpu),
+            (duration.since(self.off_cpu()), StallCause::Cpu),
             (self.preempted_time, StallCause::Preempted),
             (self.fault_time, StallCause::Fault),
             (self.syscall_time, StallCause::Syscall),

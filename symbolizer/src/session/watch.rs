@@ -182,19 +182,23 @@ impl<S: SampleSource> Watcher<S> {
         }
     }
 
+    /// Reads the stack of a thread that sleeps, or that waits for its CPU. Whether
+    /// it did so all the while, the records will tell.
     fn read_off_stack(&self, tid: Tid, off: Off) -> Option<OffStack> {
-        let blocked = self.process.blocked_in(tid)?;
-        let registers = match off.registers {
+        let blocked = self.process.blocked_in(tid);
+        let registers = match (off.registers, blocked) {
             // The two must speak of the same sleep.
-            Some(registers) if registers.sp() == blocked.sp => registers,
-            _ => Registers::from_ip_sp(blocked.ip, blocked.sp),
+            (Some(registers), Some(blocked)) if registers.sp() == blocked.sp => registers,
+            (_, Some(blocked)) => Registers::from_ip_sp(blocked.ip, blocked.sp),
+            (Some(registers), None) => registers,
+            (None, None) => return None,
         };
-        let stack = self.copy_stack(blocked.sp);
+        let stack = self.copy_stack(registers.sp());
         Some(OffStack {
             tid,
             since: off.since,
             time: (self.clock)(),
-            syscall: blocked.syscall,
+            syscall: blocked.and_then(|blocked| blocked.syscall),
             registers,
             stack,
         })

@@ -42,11 +42,19 @@ pub struct Attachment {
     parser: Parser,
     rings: Vec<CpuRing>,
     ring_bytes: usize,
-    counters: HashMap<u64, Counter>,
+    /// By the number of the clock event.
+    events: HashMap<u64, Events>,
     lineage: Lineage,
     order: Order,
     reconciled: Nanos,
     suspects: Vec<Tid>,
+}
+
+/// The events on one thread and CPU; dropped, they are closed.
+#[derive(Debug)]
+struct Events {
+    _clock: Counter,
+    switch: Option<Counter>,
 }
 
 /// What it takes to watch a process.
@@ -75,7 +83,7 @@ impl Attachment {
         let threads = living_threads(pid, &folder)?;
         let cpus = procfs::online_cpus()?;
         let mut plan = grant(Plan::wished(options, begin)?, pid, &threads, &cpus)?;
-        make_room(&mut plan, threads.len(), cpus.len())?;
+        make_room(&mut plan, threads.len(), cpus.len(), 0)?;
         let record = plan.stack_bytes as usize + 1024;
         let (rings, ring_bytes) = open_rings(&cpus, options.ring_bytes, record)?;
         let mut attachment = Self {
@@ -86,7 +94,7 @@ impl Attachment {
             plan,
             rings,
             ring_bytes,
-            counters: HashMap::new(),
+            events: HashMap::new(),
             lineage: Lineage::default(),
             order: Order::default(),
             reconciled: sys::now(),
@@ -107,7 +115,11 @@ impl Attachment {
     #[must_use]
     pub fn footprint(&self) -> Footprint {
         Footprint {
-            descriptors: self.counters.len(),
+            descriptors: self
+                .events
+                .values()
+                .map(|events| 1 + usize::from(events.switch.is_some()))
+                .sum(),
             rings: self.rings.len(),
             ring_bytes: self.ring_bytes,
         }
@@ -147,46 +159,63 @@ impl Attachment {
     fn open_thread(&mut self, tid: Tid) -> Result<Opened, Error> {
         self.lineage.note(tid);
         for index in 0..self.rings.len() {
-            for &kind in self.plan.kinds() {
-                match self.open_event(kind, tid, index) {
-                    Ok(()) => {}
-                    Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
-                        return Ok(Opened::Gone);
-                    }
-                    // The CPU went off line.
-                    Err(error) if error.raw_os_error() == Some(libc::ENODEV) => break,
-                    Err(error) if open::is_out_of_descriptors(&error) => {
-                        self.find_room(kind, tid, index)?;
-                    }
-                    Err(error) => return Err(open::explain(error, kind, self.pid)),
+            let mut result = self.open_on(tid, index);
+            if result.as_ref().is_err_and(open::is_out_of_descriptors) {
+                self.find_room()?;
+                result = self.open_on(tid, index);
+            }
+            match result {
+                Ok(()) => {}
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                    return Ok(Opened::Gone);
                 }
+                // The CPU went off line.
+                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
+                Err(error) => return Err(open::explain(error, Kind::Clock, self.pid)),
             }
         }
         Ok(Opened::Wholly)
     }
 
-    fn find_room(&mut self, kind: Kind, tid: Tid, index: usize) -> Result<(), Error> {
+    fn find_room(&mut self) -> Result<(), Error> {
         let threads = self.folder.threads()?.len();
-        make_room(&mut self.plan, threads, self.rings.len())?;
+        let open = self.footprint().descriptors;
+        make_room(&mut self.plan, threads, self.rings.len(), open)?;
         if !self.plan.switch_registers {
-            let lineage = &self.lineage;
-            self.counters
-                .retain(|&id, _| lineage.kind_of(id) != Some(Kind::Switch));
-            if kind == Kind::Switch {
-                return Ok(());
-            }
+            self.events
+                .values_mut()
+                .for_each(|events| events.switch = None);
         }
-        self.open_event(kind, tid, index)
-            .map_err(|error| open::explain(error, kind, self.pid))
+        Ok(())
     }
 
-    fn open_event(&mut self, kind: Kind, tid: Tid, index: usize) -> io::Result<()> {
+    /// Opens the events on a thread and CPU: the one for switches first, so that who inherited the
+    /// clock event has inherited both.
+    fn open_on(&mut self, tid: Tid, index: usize) -> io::Result<()> {
+        let switch = if self.plan.switch_registers {
+            let switch = self.open_event(Kind::Switch, tid, index)?;
+            self.lineage.opened(switch.id(), tid, Kind::Switch);
+            Some(switch)
+        } else {
+            None
+        };
+        let clock = self.open_event(Kind::Clock, tid, index)?;
+        self.lineage.opened(clock.id(), tid, Kind::Clock);
+        self.events.insert(
+            clock.id(),
+            Events {
+                _clock: clock,
+                switch,
+            },
+        );
+        Ok(())
+    }
+
+    fn open_event(&self, kind: Kind, tid: Tid, index: usize) -> io::Result<Counter> {
         let ring = &self.rings[index];
         let counter = self.plan.open(kind, tid, ring.cpu)?;
         sys::set_output(&counter, ring.descriptor())?;
-        self.lineage.opened(counter.id(), tid, kind);
-        self.counters.insert(counter.id(), counter);
-        Ok(())
+        Ok(counter)
     }
 
     /// Takes all records out of the rings.
@@ -196,7 +225,7 @@ impl Attachment {
             parser,
             lineage,
             order,
-            counters,
+            events,
             ..
         } = self;
         let mut surplus = Vec::new();
@@ -227,7 +256,7 @@ impl Attachment {
             }
         }
         for id in surplus {
-            counters.remove(&id);
+            events.remove(&id);
         }
     }
 
@@ -284,8 +313,10 @@ fn judge(lineage: &mut Lineage, record: &Record) -> Verdict {
         id, cpu, tid, time, ..
     } = record;
     match record.what {
-        // A loss is one of the ring, whichever event reports it.
-        What::Lost(_) => Verdict::Take,
+        // A loss is one of the ring, whichever event reports it. And a second sample of one
+        // switch says the same as the first, but may bear its number: the kernel hands one record from
+        // event to event and fills in what is missing (`do_perf_sw_event`, `perf_prepare_sample`).
+        What::Lost(_) | What::Leaving(_) => Verdict::Take,
         What::Name {
             pid,
             by: NamedBy::Exec,
@@ -347,16 +378,17 @@ fn grant(wished: Plan, pid: Pid, threads: &[Tid], cpus: &[u32]) -> Result<Plan, 
     Err(Error::Exited(pid))
 }
 
-/// Makes room for the descriptors of so many threads, without the registers of
-/// switches if need be.
-fn make_room(plan: &mut Plan, threads: usize, cpus: usize) -> Result<(), Error> {
+/// Makes room for the descriptors of so many threads, of which `open` are open, without the
+/// registers of switches if need be.
+fn make_room(plan: &mut Plan, threads: usize, cpus: usize, open: usize) -> Result<(), Error> {
     loop {
-        let kinds = plan.kinds().len();
+        let kinds = 1 + usize::from(plan.switch_registers);
         let needed = (threads * cpus * kinds + cpus) as u64;
-        match descriptors::make_room(needed) {
+        match descriptors::make_room(needed.saturating_sub(open as u64)) {
             Ok(()) => return Ok(()),
             Err(_) if plan.switch_registers => plan.switch_registers = false,
             Err(allowed) => {
+                let allowed = allowed + open as u64;
                 return Err(Error::Descriptors {
                     threads,
                     cpus,

@@ -7,7 +7,7 @@
 //! thread that shows up while we attach is attached; and the records then tell which were
 //! watched already: a record *about* thread T on CPU c, written by an event that was opened on
 //! another thread, proves that T inherited on c. From then on the event opened on T
-//! for c is one too many, and is to be closed (which closes the copies that T's own children
+//! for c (and the one for switches beside it) is one too many, and is to be closed (which closes the copies that T's own children
 //! inherited from it as well). Until then, of two records about the same, only the one of the
 //! event that came first is taken.
 
@@ -36,10 +36,10 @@ enum State {
     Closed,
 }
 
-/// The event whose records count, by CPU and kind.
+/// The clock event whose records count, by CPU.
 #[derive(Debug, Default)]
 struct Watched {
-    by: HashMap<(u32, Kind), u64>,
+    by: HashMap<u32, u64>,
 }
 
 /// What to do with a record.
@@ -83,13 +83,13 @@ impl Lineage {
         self.threads.remove(&tid);
     }
 
-    /// Whether a record of event `id`, written on `cpu` while `tid` ran, counts.
+    /// Whether a record of the clock event `id`, written on `cpu` while `tid` ran, counts.
     pub(crate) fn judge(&mut self, id: u64, tid: Tid, cpu: u32) -> Verdict {
-        let Some(&Opened { on, kind, .. }) = self.opened.get(&id) else {
+        let Some(&Opened { on, .. }) = self.opened.get(&id) else {
             return Verdict::Skip;
         };
         let by = &mut self.threads.entry(tid).or_default().by;
-        let counts = by.entry((cpu, kind)).or_insert(id);
+        let counts = by.entry(cpu).or_insert(id);
         if *counts == id {
             return Verdict::Take;
         }
@@ -117,11 +117,8 @@ impl Lineage {
     /// now, which has taken over the number of the first one: whatever was known of who
     /// watches whom is void.
     pub(crate) fn judge_exec(&mut self, id: u64, pid: Pid, cpu: u32, time: Nanos) -> Verdict {
-        let Some(kind) = self.kind_of(id) else {
-            return Verdict::Skip;
-        };
         let tid = Tid(pid.0);
-        let same = |watched: &Watched| watched.by.get(&(cpu, kind)) == Some(&id);
+        let same = |watched: &Watched| watched.by.get(&cpu) == Some(&id);
         let again = self
             .last_exec
             .get(&pid)

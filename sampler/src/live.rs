@@ -50,16 +50,16 @@ impl LiveProcess {
     pub fn open(pid: Pid) -> Result<Self, Error> {
         let folder = Folder::open(pid)?;
         let stat = folder.stat()?;
+        let process = folder.process()?;
+        if process != pid {
+            return Err(Error::NotAProcess { tid: pid, process });
+        }
         let handle = match sys::pidfd_open(pid) {
             Ok(handle) => Some(handle),
-            Err(error) => match error.raw_os_error() {
-                Some(libc::ESRCH) => return Err(Error::NoSuchProcess(pid)),
-                Some(libc::EINVAL) => {
-                    let process = folder.process()?;
-                    return Err(Error::NotAProcess { tid: pid, process });
-                }
-                _ => None,
-            },
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                return Err(Error::NoSuchProcess(pid));
+            }
+            Err(_) => None,
         };
         // Both `folder` and `handle` stand for what had the number when they were opened: the
         // same process, if it is still there.

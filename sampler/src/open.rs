@@ -89,16 +89,6 @@ impl Plan {
         Ok(self)
     }
 
-    /// The kinds of events this plan opens on each thread and CPU.
-    pub(crate) fn kinds(&self) -> &'static [Kind] {
-        if self.switch_registers {
-            // The clock event comes last, so that a thread it is on is wholly attached.
-            &[Kind::Switch, Kind::Clock]
-        } else {
-            &[Kind::Clock]
-        }
-    }
-
     /// Opens an event.
     pub(crate) fn open(&self, kind: Kind, on: Tid, cpu: u32) -> io::Result<Counter> {
         let thread = i32::try_from(on.0).map_err(|_| Errno::ESRCH)?;

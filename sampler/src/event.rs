@@ -179,6 +179,7 @@ impl std::fmt::Debug for StackCopy {
 impl StackCopy {
     /// The eight bytes at `address`, little-endian, if they were copied.
     #[must_use]
+    #[inline]
     pub fn word(&self, address: Avma) -> Option<u64> {
         let offset = usize::try_from(address.0.checked_sub(self.start.0)?).ok()?;
         let bytes = self.bytes.get(offset..offset.checked_add(8)?)?;
@@ -187,6 +188,7 @@ impl StackCopy {
 
     /// The first address after the copied bytes.
     #[must_use]
+    #[inline]
     pub fn end(&self) -> Avma {
         Avma(self.start.0.saturating_add(self.bytes.len() as u64))
     }

@@ -42,6 +42,7 @@ impl Registers {
     /// Only the instruction and stack pointers, as `/proc/PID/task/TID/syscall`
     /// tells them.
     #[must_use]
+    #[inline]
     pub fn from_ip_sp(ip: Avma, sp: Avma) -> Self {
         let mut registers = Self {
             values: [0; REGISTER_COUNT],
@@ -54,12 +55,14 @@ impl Registers {
 
     /// The value of a register, if it is known.
     #[must_use]
+    #[inline]
     pub fn get(&self, register: Register) -> Option<u64> {
         let index = usize::from(register.0);
         (index < REGISTER_COUNT && self.known & (1 << index) != 0).then(|| self.values[index])
     }
 
     /// Makes a register known. A register without a place here is ignored.
+    #[inline]
     pub fn set(&mut self, register: Register, value: u64) {
         let index = usize::from(register.0);
         if index < REGISTER_COUNT {
@@ -69,18 +72,21 @@ impl Registers {
     }
 
     /// Makes a register unknown.
+    #[inline]
     pub fn forget(&mut self, register: Register) {
         self.known &= !(1u32.checked_shl(u32::from(register.0)).unwrap_or(0));
     }
 
     /// The instruction pointer; always known.
     #[must_use]
+    #[inline]
     pub fn ip(&self) -> Avma {
         Avma(self.values[usize::from(Register::RA.0)])
     }
 
     /// The stack pointer; always known.
     #[must_use]
+    #[inline]
     pub fn sp(&self) -> Avma {
         Avma(self.values[usize::from(Register::RSP.0)])
     }

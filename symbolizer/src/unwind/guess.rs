@@ -1,92 +1,88 @@
 //! What can be found out where call frame information or a register is missing.
 //! Everything here is checked against the stack before it is believed.
 
-use super::PhysicalFrame;
 use super::arch;
 use super::stack::ReadStack;
-use super::step::Caller;
+use super::step::Step;
 use crate::module::{AddressSpace, Place};
 use awaitscope_sampler::{Avma, Register, Registers};
 use gimli::UnwindContext;
 
-/// The caller of a frame without call frame information: hand-written assembly,
+/// The step out of a frame without call frame information: hand-written assembly,
 /// or generated code.
-pub(super) fn caller(
+#[cold]
+pub(super) fn step(
     space: &AddressSpace,
-    frame: &PhysicalFrame,
+    lookup: Avma,
     innermost: bool,
+    registers: &mut Registers,
     stack: &mut (impl ReadStack + ?Sized),
-) -> Option<Caller> {
-    if !space.is_executable(frame.lookup) && !innermost {
+) -> Option<Step> {
+    if !space.is_executable(lookup) && !innermost {
         return None;
     }
-    let generated = match space.place(frame.lookup) {
+    let generated = match space.place(lookup) {
         Place::Generated => true,
         Place::Module(_, module, _) => module.image().is_err(),
         Place::Nowhere => false,
     };
-    if innermost && !generated {
-        // A leaf in assembly, or a call through a wild pointer: nothing was pushed
-        // since the call.
-        leaf(space, frame, stack).or_else(|| by_frame_pointer(space, frame, stack))
-    } else {
-        by_frame_pointer(space, frame, stack)
-    }
+    // A leaf in assembly, or a call through a wild pointer: nothing was pushed since
+    // the call.
+    let as_leaf = innermost && !generated;
+    let caller = as_leaf
+        .then(|| leaf(space, registers, stack))
+        .flatten()
+        .or_else(|| by_frame_pointer(space, registers, stack))?;
+    *registers = caller;
+    Some(Step {
+        cfa: caller.sp(),
+        interrupted: false,
+        guessed: true,
+    })
 }
 
 fn leaf(
     space: &AddressSpace,
-    frame: &PhysicalFrame,
+    registers: &Registers,
     stack: &mut (impl ReadStack + ?Sized),
-) -> Option<Caller> {
-    let sp = frame.registers.sp();
+) -> Option<Registers> {
+    let sp = registers.sp();
     let ip = Avma(stack.word(sp)?);
-    let cfa = sp.checked_add(8)?;
     if !is_return_address(space, ip, stack) {
         return None;
     }
-    let mut registers = Registers::from_ip_sp(ip, cfa);
+    let mut caller = Registers::from_ip_sp(ip, sp.checked_add(8)?);
     for register in Register::CALLEE_SAVED {
-        if let Some(value) = frame.registers.get(register) {
-            registers.set(register, value);
+        if let Some(value) = registers.get(register) {
+            caller.set(register, value);
         }
     }
-    Some(Caller {
-        registers,
-        cfa,
-        interrupted: false,
-        guessed: true,
-    })
+    Some(caller)
 }
 
 fn by_frame_pointer(
     space: &AddressSpace,
-    frame: &PhysicalFrame,
+    registers: &Registers,
     stack: &mut (impl ReadStack + ?Sized),
-) -> Option<Caller> {
-    let rbp = frame.registers.get(Register::RBP)?;
-    let (saved_rbp, ip) = frame_record(space, rbp, frame.registers.sp(), stack)?;
-    let cfa = Avma(rbp.checked_add(16)?);
+) -> Option<Registers> {
+    let rbp = registers.get(Register::RBP)?;
+    let (saved_rbp, ip) = frame_record(space, rbp, registers.sp(), stack)?;
     // The other registers may have been saved anywhere.
-    let mut registers = Registers::from_ip_sp(ip, cfa);
-    registers.set(Register::RBP, saved_rbp);
-    Some(Caller {
-        registers,
-        cfa,
-        interrupted: false,
-        guessed: true,
-    })
+    let mut caller = Registers::from_ip_sp(ip, Avma(rbp.checked_add(16)?));
+    caller.set(Register::RBP, saved_rbp);
+    Some(caller)
 }
 
 /// The value of `rbp` in a frame of which only `sp` is known, where its function's
 /// prologue says how far they are apart, and what then lies at `rbp` bears it out.
 pub(super) fn frame_pointer(
     space: &AddressSpace,
-    frame: &PhysicalFrame,
+    lookup: Avma,
+    sp: Avma,
     context: &mut UnwindContext<usize>,
     stack: &mut (impl ReadStack + ?Sized),
 ) -> Option<u64> {
-    let Place::Module(_, module, svma) = space.place(frame.lookup) else {
+    let Place::Module(_, module, svma) = space.place(lookup) else {
         return None;
     };
     let found = module.call_frames()?.find(svma.0, context)?;
@@ -97,8 +93,8 @@ pub(super) fn frame_pointer(
     if into < prologue.length {
         return None;
     }
-    let rbp = frame.registers.sp().0.checked_add(prologue.depth)?;
-    frame_record(space, rbp, frame.registers.sp(), stack)?;
+    let rbp = sp.0.checked_add(prologue.depth)?;
+    frame_record(space, rbp, sp, stack)?;
     Some(rbp)
 }
 

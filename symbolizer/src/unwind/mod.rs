@@ -20,7 +20,7 @@ use crate::module::{AddressSpace, Place};
 use awaitscope_sampler::{Avma, Register, Registers};
 use cache::{Cached, RuleCache};
 use gimli::UnwindContext;
-use step::{Caller, Last, by_full_rule, by_plain_rule};
+use step::{Last, Step, by_full_rule, by_plain_rule};
 
 /// One function's activation on the stack; functions that were inlined into it
 /// are part of it.
@@ -147,27 +147,34 @@ impl Unwinder {
             self.generation = space.generation();
             self.cache.clear();
         }
-        let mut frame = PhysicalFrame {
-            ip: registers.ip(),
-            lookup: registers.ip(),
-            cfa: None,
-            registers: *registers,
-            guessed: false,
-        };
+        let mut registers = *registers;
+        let mut lookup = registers.ip();
+        let mut guessed = false;
         loop {
             if frames.len() >= self.most_frames {
                 return UnwindEnd::TooDeep;
             }
-            let caller = match self.caller(space, &frame, frames.is_empty(), stack) {
-                Ok(caller) => caller,
+            let innermost = frames.is_empty();
+            let sp = registers.sp();
+            frames.push(PhysicalFrame {
+                ip: registers.ip(),
+                lookup,
+                cfa: None,
+                registers,
+                guessed,
+            });
+            let step = match self.step(space, lookup, innermost, &mut registers, stack) {
+                Ok(step) => step,
                 Err(Last(end, cfa)) => {
                     // An address that cannot be code is no frame, except that the
                     // thread did stand there.
-                    if frames.is_empty()
-                        || !matches!(end, UnwindEnd::NoModule { .. })
-                        || space.is_executable(frame.lookup)
+                    if !innermost
+                        && matches!(end, UnwindEnd::NoModule { .. })
+                        && !space.is_executable(lookup)
                     {
-                        frames.push(PhysicalFrame { cfa, ..frame });
+                        frames.pop();
+                    } else if let Some(frame) = frames.last_mut() {
+                        frame.cfa = cfa;
                     }
                     return match end {
                         UnwindEnd::Unreadable { .. } if stack.moved() => UnwindEnd::Moved,
@@ -175,64 +182,61 @@ impl Unwinder {
                     };
                 }
             };
-            frames.push(PhysicalFrame {
-                cfa: Some(caller.cfa),
-                ..frame
-            });
-            let ip = caller.registers.ip();
+            if let Some(frame) = frames.last_mut() {
+                frame.cfa = Some(step.cfa);
+            }
+            let ip = registers.ip();
             if ip.0 == 0 {
                 return UnwindEnd::Complete;
             }
             // A signal handler may run on a stack of its own, anywhere.
-            if caller.registers.sp() <= frame.registers.sp() && !caller.interrupted {
+            if registers.sp() <= sp && !step.interrupted {
                 return UnwindEnd::Loop;
             }
-            frame = PhysicalFrame {
-                ip,
-                lookup: Avma(ip.0 - u64::from(!caller.interrupted)),
-                cfa: None,
-                registers: caller.registers,
-                guessed: caller.guessed,
-            };
+            lookup = Avma(ip.0 - u64::from(!step.interrupted));
+            guessed = step.guessed;
         }
     }
 
-    fn caller(
+    /// Turns the registers of the frame at `lookup` into those of its caller.
+    fn step(
         &mut self,
         space: &AddressSpace,
-        frame: &PhysicalFrame,
+        lookup: Avma,
         innermost: bool,
+        registers: &mut Registers,
         stack: &mut (impl ReadStack + ?Sized),
-    ) -> Result<Caller, Last> {
-        let caller = match self.by_known_rule(frame.lookup, &frame.registers, stack) {
-            Some(caller) => caller,
-            None => match self.learn(space, frame.lookup) {
+    ) -> Result<Step, Last> {
+        let step = match self.by_known_rule(lookup, registers, stack) {
+            Some(step) => step,
+            None => match self.learn(space, lookup) {
                 Ok(()) => self
-                    .by_known_rule(frame.lookup, &frame.registers, stack)
-                    .unwrap_or_else(|| Err(UnwindEnd::NoRule { ip: frame.ip }.into())),
+                    .by_known_rule(lookup, registers, stack)
+                    .unwrap_or(Err(UnwindEnd::NoRule { ip: lookup }.into())),
                 Err(end) => {
-                    return guess::caller(space, frame, innermost, stack).ok_or(end.into());
+                    return guess::step(space, lookup, innermost, registers, stack)
+                        .ok_or(end.into());
                 }
             },
         };
-        match caller {
+        match step {
             Err(Last(UnwindEnd::UnknownRegister { register, .. }, _))
                 if register == Register::RBP =>
             {
-                self.with_derived_frame_pointer(space, frame, stack)
+                self.with_derived_frame_pointer(space, lookup, registers, stack)
             }
             other => other,
         }
     }
 
-    /// The caller by the rule in the cache, if there is one.
+    /// The step by the rule in the cache, if there is one.
     #[inline]
     fn by_known_rule(
         &self,
         lookup: Avma,
-        registers: &Registers,
+        registers: &mut Registers,
         stack: &mut (impl ReadStack + ?Sized),
-    ) -> Option<Result<Caller, Last>> {
+    ) -> Option<Result<Step, Last>> {
         Some(match self.cache.get(lookup.0)? {
             Cached::Plain(rule) => by_plain_rule(rule, registers, stack),
             Cached::Full(rule) => by_full_rule(rule, registers, stack),
@@ -252,25 +256,27 @@ impl Unwinder {
         Ok(())
     }
 
-    /// The caller of a frame whose `rbp` is needed and not known: from `rsp`, where
+    /// The step out of a frame whose `rbp` is needed and not known: from `rsp`, where
     /// the function's prologue says exactly how far they are apart.
     ///
     /// So it is with a thread asleep in glibc, of which only `ip` and `sp` are
     /// known: glibc has no frame pointers, Rust's std has, since 1.79.
+    #[cold]
     fn with_derived_frame_pointer(
         &mut self,
         space: &AddressSpace,
-        frame: &PhysicalFrame,
+        lookup: Avma,
+        registers: &mut Registers,
         stack: &mut (impl ReadStack + ?Sized),
-    ) -> Result<Caller, Last> {
+    ) -> Result<Step, Last> {
         let unknown = UnwindEnd::UnknownRegister {
-            ip: frame.ip,
+            ip: registers.ip(),
             register: Register::RBP,
         };
-        let rbp = guess::frame_pointer(space, frame, &mut self.context, stack).ok_or(unknown)?;
-        let mut registers = frame.registers;
-        registers.set(Register::RBP, rbp);
-        self.by_known_rule(frame.lookup, &registers, stack)
+        let sp = registers.sp();
+        let rbp = guess::frame_pointer(space, lookup, sp, &mut self.context, stack);
+        registers.set(Register::RBP, rbp.ok_or(unknown)?);
+        self.by_known_rule(lookup, registers, stack)
             .unwrap_or(Err(unknown.into()))
     }
 }

@@ -82,6 +82,7 @@ impl<'a> StackReader<'a> {
         }
     }
 
+    #[cold]
     fn word_beyond(&mut self, address: u64) -> Option<u64> {
         let end = self.copy.end().0;
         // A word may straddle the end.

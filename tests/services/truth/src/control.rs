@@ -69,8 +69,6 @@ fn usage(word: &str) -> ! {
 /// markers in them.
 pub fn serve(args: &Args, service: &'static str, sources: Sources, ready: &str) -> ! {
     std::thread::sleep(Duration::from_millis(500));
-    ledger::mark();
-    println!("READY pid={}{ready}", std::process::id());
     let time = args.seconds.map_or(LONGEST, Duration::from_secs);
     std::thread::spawn(move || {
         std::thread::sleep(time.min(LONGEST));
@@ -80,6 +78,9 @@ pub fn serve(args: &Args, service: &'static str, sources: Sources, ready: &str) 
         wait_for_sigterm();
         finish(service, sources);
     });
+    ledger::mark();
+    // Last, so that whoever looks at our threads from now on sees all of them.
+    println!("READY pid={}{ready}", std::process::id());
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         match line.trim() {
             "mark" => println!("MARKED {}", ledger::mark()),

@@ -36,6 +36,9 @@ fn is_hidden(character: char) -> bool {
 
 /// A length of time with three digits and the unit that suits it.
 pub(crate) fn duration(ns: u64) -> String {
+    if ns == 0 {
+        return "0".to_owned();
+    }
     let ns = ns as f64;
     let (value, unit) = if ns >= 59.95e9 {
         let seconds = (ns / 1e9).round();
@@ -111,7 +114,7 @@ mod tests {
         assert_eq!(
             shown,
             [
-                "0.00 µs", "1.00 µs", "1.50 ms", "31.2 ms", "999 ms", "1.00 s", "12.3 s"
+                "0", "1.00 µs", "1.50 ms", "31.2 ms", "999 ms", "1.00 s", "12.3 s"
             ]
         );
         assert_eq!(duration(59_960_000_000), "1 min 00 s");

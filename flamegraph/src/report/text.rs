@@ -2,7 +2,7 @@
 
 use super::model::{Finding, HotSpot, Report, Severity};
 pub use super::table::Color;
-use super::table::{Ink, Table, WIDTH, shortened, wrapped};
+use super::table::{Ink, Table, shortened, wrapped};
 use crate::printable::{count, duration, percent, printable};
 use crate::profile::{Cause, KindClass};
 
@@ -81,18 +81,19 @@ impl Page<'_> {
         let mut facts: Vec<String> = Vec::new();
         for runtime in report.runtimes.iter().take(3) {
             let version = runtime.version.as_deref().unwrap_or("(version unknown)");
-            facts.push(format!(
-                "{} {version} {}, {} workers",
-                runtime.name, runtime.flavor, runtime.workers
-            ));
+            let mut fact = format!("{} {version} {}", runtime.name, runtime.flavor);
+            fact.truncate(fact.trim_end().len());
+            if runtime.workers > 0 {
+                fact.push_str(&format!(", {} workers", runtime.workers));
+            }
+            facts.push(fact);
         }
-        facts.push(target.exe.clone());
-        facts.push(format!("on {}", target.host));
+        facts.push(shortened(&target.exe, 44));
+        if !target.host.is_empty() {
+            facts.push(format!("on {}", target.host));
+        }
         facts.push(report.time.start.clone());
-        let facts = facts.join(" · ");
-        let facts = shortened(&facts, WIDTH);
-        let facts = self.color.ink(Ink::Dim, &facts);
-        self.line(&facts);
+        wrapped(&mut self.out, "", 0, &printable(&facts.join(" · ")));
     }
 
     fn findings(&mut self) {
@@ -306,6 +307,7 @@ fn ms(milliseconds: f64) -> String {
 mod tests {
     use super::*;
     use crate::profile::ThreadRole;
+    use crate::report::table::WIDTH;
     use crate::sample;
 
     fn page(top: Option<usize>) -> String {

@@ -1,0 +1,113 @@
+//! What a profile costs: to collect, to write, to read, to draw and to report,
+//! for a minute of eight busy threads at 999 Hz.
+#![allow(
+    missing_docs,
+    reason = "criterion's macros make an undocumented function"
+)]
+
+use awaitscope_flamegraph::{
+    FlamegraphOptions, KindClass, Profile, ProfileBuilder, RecordingOptions, Report, StackId,
+    State, Target, ThreadRole, WeightKey, flamegraph,
+};
+use awaitscope_symbolizer::{Frame, FrameKind, Origin};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use std::hint::black_box;
+
+const SECONDS: u64 = 60;
+const RATE: u64 = 999;
+const THREADS: u32 = 8;
+const SAMPLES: u64 = SECONDS * RATE * THREADS as u64;
+
+/// Stacks of thirty frames that part like those of a service: a few kinds, more
+/// functions the deeper one looks.
+fn stack(builder: &mut ProfileBuilder, seed: u64) -> StackId {
+    let mut parent = None;
+    for depth in 0..30_u64 {
+        let choices = 1 + depth * depth / 40;
+        let function = (seed >> (depth / 4)) % choices;
+        let frame = builder.frame(&Frame {
+            function: format!("app::module{depth}::function{function}").into(),
+            file: Some(format!("src/module{depth}.rs").into()),
+            line: Some(function as u32 + 1),
+            kind: match depth {
+                0..5 => FrameKind::Runtime,
+                5..14 => FrameKind::Async,
+                _ => FrameKind::Sync,
+            },
+            origin: Origin::User,
+        });
+        parent = Some(builder.stack(parent, frame));
+    }
+    parent.expect("thirty frames")
+}
+
+fn record() -> ProfileBuilder {
+    let options = RecordingOptions {
+        rate_hz: RATE as u32,
+        ..RecordingOptions::default()
+    };
+    let mut builder = ProfileBuilder::new(Target::default(), options, 0);
+    let stacks: Vec<StackId> = (0..4000)
+        .map(|seed| stack(&mut builder, seed * 7919))
+        .collect();
+    let kinds: Vec<_> = (0..12)
+        .map(|kind| builder.kind(&format!("app::kind{kind}"), KindClass::Async, None))
+        .collect();
+    let threads: Vec<_> = (0..THREADS)
+        .map(|tid| builder.thread(tid, "worker", ThreadRole::Worker { runtime: 0 }))
+        .collect();
+    let mut chance = 1_u64;
+    for tick in 0..SECONDS * RATE {
+        for &thread in &threads {
+            chance = chance
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let drawn = chance >> 33;
+            let kind = kinds[(drawn % 12) as usize];
+            let task = builder.task(&(drawn % 3000).to_string(), kind);
+            let key = WeightKey {
+                thread,
+                state: State::OnCpu,
+                kind: Some(kind),
+                task,
+                stack: stacks[(drawn % 4000) as usize],
+            };
+            builder.add_weight(key, tick * 1_001_001, 1_001_001, 1);
+        }
+    }
+    builder.quality_mut().samples = SAMPLES;
+    builder
+}
+
+fn finished() -> Profile {
+    record().finish(SECONDS * 1_000_000_000)
+}
+
+fn profile(criterion: &mut Criterion) {
+    let profile = finished();
+    let mut bytes = Vec::new();
+    profile.write(&mut bytes).expect("memory takes it");
+    println!("{} samples, {} bytes", SAMPLES, bytes.len());
+    let mut group = criterion.benchmark_group("profile");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(SAMPLES));
+    group.bench_function("collect", |bench| {
+        bench.iter_batched(|| (), |()| black_box(finished()), BatchSize::LargeInput);
+    });
+    group.bench_function("write", |bench| {
+        bench.iter(|| profile.write(std::io::sink()).expect("nowhere takes it"));
+    });
+    group.bench_function("read", |bench| {
+        bench.iter(|| Profile::read(&bytes[..]).expect("it was written by us"));
+    });
+    group.bench_function("draw", |bench| {
+        bench.iter(|| flamegraph(&profile, FlamegraphOptions::default()).expect("there is time"));
+    });
+    group.bench_function("report", |bench| {
+        bench.iter(|| Report::of(black_box(&profile)));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, profile);
+criterion_main!(benches);

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::ids::{Avma, Pid, Tid};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A range of memory that one read asks for.
 #[derive(Debug)]
@@ -78,6 +79,38 @@ pub trait Process: ReadMemory {
     /// another than `tid` when it runs in a container and we do not.
     fn own_number(&self, tid: Tid) -> Option<u32> {
         Some(tid.0)
+    }
+}
+
+impl<T: ReadMemory + ?Sized> ReadMemory for Arc<T> {
+    fn read_many(&self, requests: &mut [ReadRequest<'_>]) {
+        (**self).read_many(requests);
+    }
+}
+
+impl<T: Process + ?Sized> Process for Arc<T> {
+    fn pid(&self) -> Pid {
+        (**self).pid()
+    }
+
+    fn mappings(&self) -> Result<Vec<Mapping>, Error> {
+        (**self).mappings()
+    }
+
+    fn threads(&self) -> Result<Vec<Tid>, Error> {
+        (**self).threads()
+    }
+
+    fn thread_name(&self, tid: Tid) -> Option<String> {
+        (**self).thread_name(tid)
+    }
+
+    fn blocked_in(&self, tid: Tid) -> Option<BlockedThread> {
+        (**self).blocked_in(tid)
+    }
+
+    fn own_number(&self, tid: Tid) -> Option<u32> {
+        (**self).own_number(tid)
     }
 }
 

@@ -3,13 +3,15 @@
 mod target;
 
 use awaitscope_sampler::{
-    Attachment, Children, Error, Event, Finished, LiveProcess, Mapped, Nanos, OffCpu, Options, Pid,
-    Process, Sample, SampleSource, SwitchReason, Tid, syscall_name, thread_pointer,
+    Attachment, CaptureHeader, Children, Error, Event, Finished, LiveProcess, Mapped, Nanos,
+    OffCpu, Options, Pid, Process, Recording, Replay, Sample, SampleSource, SwitchReason, Tid,
+    syscall_name, thread_pointer,
 };
 use nix::time::{ClockId, clock_gettime};
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 use target::{Target, lost, program, status, watch, watch_until};
 
@@ -511,6 +513,62 @@ fn what_cannot_be_watched_says_why() {
         error.to_string(),
         "the sampling rate is 0: 1 to 100000 Hz is possible"
     );
+}
+
+#[test]
+fn a_capture_of_a_live_process_replays_without_it() {
+    let _turn = target::turn();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("burn.capture");
+    let target = Target::ready(&["burn", "2"]);
+    let attachment = Attachment::attach(target.pid(), &at_rate(499)).expect("attached");
+    let live = Arc::new(LiveProcess::open(target.pid()).expect("a process"));
+    let header = CaptureHeader {
+        facts: live.facts().expect("facts"),
+        abilities: attachment.abilities(),
+        begin: Nanos::now(),
+        period: at_rate(499).period().expect("a rate"),
+        note: String::new(),
+    };
+    // What someone who looks at the process learns in ten drains.
+    let look = |source: &mut dyn SampleSource, process: &dyn Process| {
+        let mut learnt = Vec::new();
+        for _ in 0..10 {
+            let mut events = Vec::new();
+            let horizon = source
+                .drain(&mut |event| events.push(event))
+                .expect("drained");
+            let words: Vec<Option<u64>> = samples(&events)
+                .map(|sample| process.read_word(sample.registers.sp()))
+                .collect();
+            let mappings = process.mappings().expect("mappings");
+            let threads = process.threads().expect("threads");
+            let names: Vec<_> = threads
+                .iter()
+                .map(|&tid| process.thread_name(tid))
+                .collect();
+            learnt.push((horizon, events, words, mappings, threads, names));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        learnt
+    };
+    let recording = Recording::create(&path, &header).expect("begun");
+    let process = recording.process(Arc::clone(&live));
+    let first = look(&mut recording.source(attachment), &process);
+    recording.finish().expect("finished");
+    assert!(
+        first
+            .iter()
+            .map(|round| samples(&round.1).count())
+            .sum::<usize>()
+            > 10
+    );
+    drop(target);
+
+    let mut replay = Replay::open(&path).expect("opened");
+    assert_eq!(replay.header, header);
+    let again = look(&mut replay.source, &replay.process);
+    assert!(again == first, "the replay differs");
 }
 
 #[test]

@@ -1,32 +1,26 @@
-//! What to do about code that holds a worker.
-//!
-//! To add advice, add a [`Rule`]. A stack is matched from the user's own
-//! function inwards: the outermost call that a rule knows decides, because that
-//! is the one the user can replace. Only when no call is known do rules by
-//! system call, and last those by cause, get their turn. Where no rule fits
-//! there is no advice: none is better than a wrong one.
+//! The table of advice.
 
-use crate::path::{fits, plain};
-use crate::profile::{Cause, FrameView};
+use crate::profile::Cause;
 
 /// One piece of advice.
-struct Rule {
-    /// Patterns of the functions it is about, as in [`fits`]; any of them.
-    functions: &'static [&'static str],
+pub(super) struct Rule {
+    /// Patterns of the functions it is about, as in [`fits`](crate::path::fits); any of them.
+    pub(super) functions: &'static [&'static str],
     /// The system calls it is about, where that matters; any of them.
-    syscalls: &'static [&'static str],
+    pub(super) syscalls: &'static [&'static str],
     /// The causes it is about.
-    causes: &'static [Cause],
+    pub(super) causes: &'static [Cause],
     /// How the call is named to the user.
-    call: Call,
+    pub(super) call: Call,
     /// The runtime whose tasks it is about; any, if none is named.
-    runtime: Option<&'static str>,
-    advice: &'static str,
+    pub(super) runtime: Option<&'static str>,
+    /// What to do instead.
+    pub(super) advice: &'static str,
 }
 
 /// How the call that holds the worker is named.
 #[derive(Clone, Copy)]
-enum Call {
+pub(super) enum Call {
     /// By this name, wherever the standard library keeps it by now.
     Is(&'static str),
     /// By its own path.
@@ -84,7 +78,7 @@ const fn cause(causes: &'static [Cause], advice: &'static str) -> Rule {
 }
 
 #[rustfmt::skip]
-static RULES: &[Rule] = &[
+pub(super) static RULES: &[Rule] = &[
     // Sleeping.
     tokio(&["std::thread::**::sleep", "std::thread::**::sleep_ms", "std::thread::**::sleep_until"],
         SLEEPING, Call::Is("std::thread::sleep"),
@@ -223,248 +217,3 @@ static RULES: &[Rule] = &[
         "the worker was ready but the kernel ran something else: there are more busy threads than \
          CPUs (or than the CPU quota allows)"),
 ];
-
-/// What is known of the call that held a worker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Advised {
-    /// The name of the call, where that says more than the user's function.
-    pub(crate) call: Option<String>,
-    /// What to do.
-    pub(crate) advice: Option<&'static str>,
-}
-
-/// Looks for advice. `inner` are the frames below the user's own innermost one,
-/// from the outermost on.
-pub(crate) fn advise(
-    inner: &[FrameView<'_>],
-    cause: Cause,
-    syscall: Option<&str>,
-    runtime: Option<&str>,
-) -> Advised {
-    let applies = |rule: &Rule| {
-        rule.causes.contains(&cause)
-            && (rule.runtime.is_none() || rule.runtime == runtime)
-            && (rule.syscalls.is_empty()
-                || syscall.is_some_and(|syscall| rule.syscalls.contains(&syscall)))
-    };
-    for frame in inner {
-        let names = plain(frame.function);
-        let knows = |rule: &Rule| rule.functions.iter().any(|pattern| fits(&names, pattern));
-        if let Some(rule) = RULES.iter().find(|rule| applies(rule) && knows(rule)) {
-            return Advised {
-                call: match rule.call {
-                    Call::Is(name) => Some(name.to_owned()),
-                    Call::Itself => Some(names.join("::")),
-                    Call::Work => None,
-                },
-                advice: Some(rule.advice),
-            };
-        }
-    }
-    let general = |rule: &&Rule| rule.functions.is_empty() && applies(rule);
-    let by_syscall = |rule: &&Rule| general(rule) && !rule.syscalls.is_empty();
-    let rule = RULES.iter().find(by_syscall);
-    let rule = rule.or_else(|| RULES.iter().find(general));
-    Advised {
-        call: None,
-        advice: rule.map(|rule| rule.advice),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use awaitscope_symbolizer::{FrameKind, Origin};
-
-    fn frames<'a>(functions: &[&'a str]) -> Vec<FrameView<'a>> {
-        functions
-            .iter()
-            .map(|function| FrameView {
-                function,
-                file: None,
-                line: None,
-                kind: FrameKind::Sync,
-                origin: Origin::Std,
-            })
-            .collect()
-    }
-
-    /// The call that is named, and the advice, to a task on Tokio.
-    fn told(functions: &[&str], cause: Cause, syscall: Option<&str>) -> (String, String) {
-        let told = advise(&frames(functions), cause, syscall, Some("tokio"));
-        (
-            told.call.unwrap_or_default(),
-            told.advice.unwrap_or_default().to_owned(),
-        )
-    }
-
-    #[test]
-    fn known_calls_have_their_advice() {
-        for (function, syscall, call, advice) in [
-            (
-                "std::thread::functions::sleep",
-                "clock_nanosleep",
-                "std::thread::sleep",
-                "tokio::time::sleep",
-            ),
-            (
-                "std::thread::sleep",
-                "clock_nanosleep",
-                "std::thread::sleep",
-                "tokio::time::sleep",
-            ),
-            (
-                "std::fs::read_to_string::<&str>",
-                "read",
-                "std::fs::read_to_string",
-                "tokio::fs",
-            ),
-            (
-                "<std::fs::File as std::io::Write>::write_all",
-                "write",
-                "std::fs::File::write_all",
-                "tokio::fs",
-            ),
-            (
-                "std::fs::File::sync_all",
-                "fsync",
-                "std::fs::File::sync_all",
-                "spawn_blocking",
-            ),
-            (
-                "std::sync::poison::mutex::Mutex<T>::lock",
-                "futex",
-                "std::sync::Mutex::lock",
-                "tokio::sync::Mutex",
-            ),
-            (
-                "std::sync::poison::rwlock::RwLock<T>::write",
-                "futex",
-                "std::sync::RwLock",
-                "tokio::sync::RwLock",
-            ),
-            (
-                "std::sync::poison::condvar::Condvar::wait",
-                "futex",
-                "std::sync::Condvar::wait",
-                "tokio::sync::Notify",
-            ),
-            (
-                "<str as std::net::socket_addr::ToSocketAddrs>::to_socket_addrs",
-                "poll",
-                "std::net::ToSocketAddrs::to_socket_addrs",
-                "tokio::net::lookup_host",
-            ),
-            (
-                "std::net::tcp::TcpStream::connect",
-                "connect",
-                "std::net::tcp::TcpStream::connect",
-                "tokio::net",
-            ),
-            (
-                "std::process::Command::output",
-                "poll",
-                "std::process::Command::output",
-                "tokio::process",
-            ),
-            (
-                "std::thread::join_handle::JoinHandle<T>::join",
-                "futex",
-                "std::thread::join_handle::JoinHandle::join",
-                "spawn_blocking",
-            ),
-            (
-                "std::sync::mpsc::Receiver<T>::recv",
-                "futex",
-                "std::sync::mpsc::Receiver::recv",
-                "tokio::sync::mpsc",
-            ),
-            (
-                "reqwest::blocking::client::ClientHandle::execute_request",
-                "futex",
-                "reqwest::blocking::client::ClientHandle::execute_request",
-                "reqwest::Client",
-            ),
-            (
-                "rusqlite::Connection::execute",
-                "fdatasync",
-                "rusqlite::Connection::execute",
-                "spawn_blocking",
-            ),
-            (
-                "futures_executor::local_pool::block_on",
-                "futex",
-                "futures_executor::local_pool::block_on",
-                ".await",
-            ),
-        ] {
-            let told = told(&[function], Cause::Syscall, Some(syscall));
-            assert_eq!(told.0, call);
-            assert!(told.1.contains(advice), "{function}: {}", told.1);
-        }
-    }
-
-    #[test]
-    fn the_outermost_known_call_decides() {
-        let stack = [
-            "core::ops::function::FnOnce::call_once",
-            "std::net::tcp::TcpStream::connect",
-            "<str as std::net::ToSocketAddrs>::to_socket_addrs",
-            "getaddrinfo",
-        ];
-        let told = told(&stack, Cause::Syscall, Some("poll"));
-        assert_eq!(told.0, "std::net::tcp::TcpStream::connect");
-    }
-
-    #[test]
-    fn heavy_work_is_moved_away_and_the_users_function_named() {
-        let told = |function| told(&[function], Cause::Cpu, None);
-        assert_eq!(told("argon2::Argon2::hash_password_into").0, "");
-        assert!(
-            told("argon2::Argon2::fill_blocks")
-                .1
-                .contains("spawn_blocking")
-        );
-        assert!(
-            told("serde_json::de::from_slice")
-                .1
-                .contains("large documents")
-        );
-        assert!(told("app::crunch").1.contains("yield_now"));
-    }
-
-    #[test]
-    fn a_system_call_alone_tells_where_it_can_mean_one_thing_only() {
-        let told = |syscall| told(&["libfoo_do"], Cause::Syscall, Some(syscall)).1;
-        assert!(told("fsync").contains("tokio::fs"));
-        assert!(told("clock_nanosleep").contains("tokio::time::sleep"));
-        // A file, a pipe or a socket; a lock or a condition: who can tell?
-        assert_eq!(told("read"), "");
-        assert_eq!(told("futex"), "");
-    }
-
-    #[test]
-    fn advice_for_tokio_is_for_tokio() {
-        let told = advise(
-            &frames(&["std::thread::sleep"]),
-            Cause::Syscall,
-            Some("clock_nanosleep"),
-            Some("asyncio"),
-        );
-        assert_eq!(
-            told,
-            Advised {
-                call: None,
-                advice: None
-            }
-        );
-        let told = advise(&[], Cause::Preempted, None, None);
-        assert!(told.advice.unwrap().contains("more busy threads than CPUs"));
-    }
-
-    #[test]
-    fn formatting_an_address_is_not_networking() {
-        let (_, advice) = told(&["std::net::ip_addr::Ipv4Addr::fmt"], Cause::Cpu, None);
-        assert!(!advice.contains("tokio::net"));
-    }
-}

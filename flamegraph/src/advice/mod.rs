@@ -1,6 +1,6 @@
 //! What to do about code that holds a worker.
 //!
-//! To add advice, add a [`Rule`](rules::Rule). A stack is matched from the user's own
+//! To add advice, add a [`Rule`]. A stack is matched from the user's own
 //! function inwards: the outermost call that a rule knows decides, because that
 //! is the one the user can replace. Only when no call is known do rules by
 //! system call, and last those by cause, get their turn. Where no rule fits

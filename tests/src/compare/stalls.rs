@@ -40,14 +40,14 @@ impl StallScore {
         1.0 - share(self.matched.len(), self.invented.len())
     }
 
-    /// The share of the found ones that slept (`on_cpu` false) or span (true)
-    /// whose duration is right to within `limit_ns`.
+    /// Of those of the given kinds that were found, the share whose duration is
+    /// right to within `limit_ns`.
     #[must_use]
-    pub fn right_durations(&self, on_cpu: bool, limit_ns: u64) -> f64 {
+    pub fn right_durations(&self, kinds: &[&str], limit_ns: u64) -> f64 {
         let (right, wrong): (Vec<_>, Vec<_>) = self
             .matched
             .iter()
-            .filter(|(truth, _)| (2 * truth.cpu_ns > truth.duration_ns) == on_cpu)
+            .filter(|(truth, _)| kinds.contains(&truth.kind.as_str()))
             .partition(|(truth, found)| truth.duration_ns.abs_diff(found.duration_ns) <= limit_ns);
         share(right.len(), wrong.len())
     }
@@ -67,13 +67,47 @@ fn share(part: usize, rest: usize) -> f64 {
 /// together for at least half of the time of either.
 ///
 /// A found one that fits a shorter true poll is not held against the profiler:
-/// its threshold is lower. Neither is one at the edge of the window.
+/// its threshold is lower. Neither is one at the edge of the window, nor that all
+/// are early or late by the same few milliseconds: a profile says when it began on
+/// the wall clock.
 #[must_use]
 pub fn score_stalls(
     truth: &[LongPoll],
     found: &[FoundStall],
     at_least_ns: u64,
     window: Range<u64>,
+) -> StallScore {
+    let first = score_aligned(truth, found, at_least_ns, &window);
+    let shift = median_shift_ns(&first.matched);
+    let aligned: Vec<FoundStall> = found
+        .iter()
+        .map(|stall| FoundStall {
+            start_ns: stall.start_ns.saturating_add_signed(shift),
+            ..stall.clone()
+        })
+        .collect();
+    score_aligned(truth, &aligned, at_least_ns, &window)
+}
+
+/// By how much most of the found ones must be moved.
+fn median_shift_ns(matched: &[(LongPoll, FoundStall)]) -> i64 {
+    let middle = |start: u64, duration: u64| i128::from(start) + i128::from(duration / 2);
+    let mut shifts: Vec<i128> = matched
+        .iter()
+        .map(|(truth, found)| {
+            middle(truth.start_ns, truth.duration_ns) - middle(found.start_ns, found.duration_ns)
+        })
+        .collect();
+    shifts.sort_unstable();
+    let shift = shifts.get(shifts.len() / 2).copied().unwrap_or_default();
+    i64::try_from(shift).unwrap_or_default()
+}
+
+fn score_aligned(
+    truth: &[LongPoll],
+    found: &[FoundStall],
+    at_least_ns: u64,
+    window: &Range<u64>,
 ) -> StallScore {
     let mut score = StallScore {
         matched: Vec::new(),
@@ -154,7 +188,7 @@ mod tests {
         let score = score(&[poll(100, 20), poll(120, 20)], &[stall(100, 40)]);
         assert_eq!(score.matched.len(), 1);
         assert_eq!(score.missed.len(), 1);
-        assert!(score.right_durations(false, MS) < 0.5);
+        assert!(score.right_durations(&["a"], MS) < 0.5);
     }
 
     #[test]
@@ -182,21 +216,36 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_a_few_milliseconds_off_changes_nothing() {
+        let truth = [poll(100, 20), poll(200, 30), poll(300, 11), poll(400, 20)];
+        let found = [
+            stall(94, 20),
+            stall(194, 30),
+            stall(294, 11),
+            stall(394, 20),
+        ];
+        let score = score(&truth, &found);
+        assert_eq!((score.matched.len(), score.invented.len()), (3, 0));
+    }
+
+    #[test]
     fn what_lies_across_the_edge_of_the_window_is_left_out() {
         let score = score(&[poll(990, 20)], &[stall(995, 20)]);
         assert!(score.matched.is_empty() && score.missed.is_empty() && score.invented.is_empty());
     }
 
     #[test]
-    fn durations_are_judged_by_whether_the_poll_slept_or_span() {
-        let mut spun = poll(300, 40);
-        spun.cpu_ns = spun.duration_ns;
+    fn durations_are_judged_by_kind() {
+        let mut other = poll(300, 40);
+        other.kind = "b".into();
+        let mut found = stall(300, 38);
+        found.kind = "b".into();
         let score = score(
-            &[poll(100, 20), poll(200, 20), spun],
-            &[stall(100, 20), stall(200, 18), stall(300, 38)],
+            &[poll(100, 20), poll(200, 20), other],
+            &[stall(100, 20), stall(200, 18), found],
         );
-        assert_eq!(score.right_durations(false, MS), 0.5);
-        assert_eq!(score.right_durations(true, 4 * MS), 1.0);
-        assert_eq!(score.right_durations(true, MS), 0.0);
+        assert_eq!(score.right_durations(&["a"], MS), 0.5);
+        assert_eq!(score.right_durations(&["b"], 4 * MS), 1.0);
+        assert_eq!(score.right_durations(&["b"], MS), 0.0);
     }
 }

@@ -3,17 +3,19 @@
 use crate::assemble::process_of;
 use crate::error::Error;
 use crate::event::Event;
+use crate::guard::{Guard, SwitchDetail};
 use crate::ids::{Nanos, Pid, Tid};
 use crate::lineage::{Lineage, Verdict};
 use crate::open::{self, Begin, Plan};
 use crate::options::{Children, Options};
 use crate::order::Order;
+use crate::preparation::{grant, living_threads, make_room};
 use crate::procfs::{self, Folder};
 use crate::record::{Kind, NamedBy, Parser, Record, What};
 use crate::ring::Sane;
 use crate::rings::{CpuRing, open_rings};
 use crate::source::{Abilities, SampleSource};
-use crate::{descriptors, sys};
+use crate::sys;
 use perf_event::Counter;
 use std::collections::HashMap;
 use std::io;
@@ -46,6 +48,7 @@ pub struct Attachment {
     events: HashMap<u64, Events>,
     lineage: Lineage,
     order: Order,
+    guard: Guard,
     reconciled: Nanos,
     suspects: Vec<Tid>,
 }
@@ -97,6 +100,7 @@ impl Attachment {
             events: HashMap::new(),
             lineage: Lineage::default(),
             order: Order::default(),
+            guard: Guard::new(sys::now()),
             reconciled: sys::now(),
             suspects: Vec::new(),
         };
@@ -193,7 +197,10 @@ impl Attachment {
     /// clock event has inherited both.
     fn open_on(&mut self, tid: Tid, index: usize) -> io::Result<()> {
         let switch = if self.plan.switch_registers {
-            let switch = self.open_event(Kind::Switch, tid, index)?;
+            let mut switch = self.open_event(Kind::Switch, tid, index)?;
+            if self.guard.detail() == SwitchDetail::TimesOnly {
+                set_detail(&mut switch, SwitchDetail::TimesOnly);
+            }
             self.lineage.opened(switch.id(), tid, Kind::Switch);
             Some(switch)
         } else {
@@ -226,6 +233,7 @@ impl Attachment {
             lineage,
             order,
             events,
+            guard,
             ..
         } = self;
         let mut surplus = Vec::new();
@@ -243,7 +251,12 @@ impl Attachment {
                     return;
                 }
                 match judge(lineage, &record) {
-                    Verdict::Take => assembler.take(record, &mut |event| order.hold(event)),
+                    Verdict::Take => {
+                        if matches!(record.what, What::Out(_)) {
+                            guard.count_switch();
+                        }
+                        assembler.take(record, &mut |event| order.hold(event));
+                    }
                     Verdict::Skip => {}
                     Verdict::SkipAndClose(id) => surplus.push(id),
                 }
@@ -257,6 +270,17 @@ impl Attachment {
         }
         for id in surplus {
             events.remove(&id);
+        }
+    }
+
+    /// Takes the registers of switches, or not, by how many there are.
+    fn guard(&mut self, now: Nanos) {
+        if let Some(detail) = self.guard.decide(now) {
+            for events in self.events.values_mut() {
+                if let Some(switch) = &mut events.switch {
+                    set_detail(switch, detail);
+                }
+            }
         }
     }
 
@@ -283,6 +307,7 @@ impl SampleSource for Attachment {
     fn drain(&mut self, sink: &mut dyn FnMut(Event)) -> Result<Nanos, Error> {
         let now = sys::now();
         self.read_rings();
+        self.guard(now);
         self.reconcile(now);
         Ok(self.order.release(now - WRITING, sink))
     }
@@ -298,6 +323,16 @@ impl SampleSource for Attachment {
             switch_registers: self.plan.switch_registers,
         }
     }
+}
+
+/// Lets a switch event, and those inherited from it, count or not.
+fn set_detail(switch: &mut Counter, detail: SwitchDetail) {
+    // The ioctl cannot fail on an open event. If it did, the event would go on as it was, which costs
+    // something and spoils nothing.
+    let _ = match detail {
+        SwitchDetail::WithRegisters => switch.enable(),
+        SwitchDetail::TimesOnly => switch.disable(),
+    };
 }
 
 /// How far the events of a thread could be opened.
@@ -334,68 +369,5 @@ fn judge(lineage: &mut Lineage, record: &Record) -> Verdict {
             verdict
         }
         _ => lineage.judge(id, tid, cpu),
-    }
-}
-
-/// The threads of a process that can be watched at all.
-fn living_threads(pid: Pid, folder: &Folder) -> Result<Vec<Tid>, Error> {
-    let stat = folder.stat()?;
-    if stat.is_kernel_thread() {
-        return Err(Error::KernelThread {
-            pid,
-            name: stat.name,
-        });
-    }
-    let process = folder.process()?;
-    if process != pid {
-        return Err(Error::NotAProcess { tid: pid, process });
-    }
-    // The first thread may have ended and left the others running.
-    let mut threads = folder.threads()?;
-    threads.retain(|&tid| {
-        folder
-            .thread_stat(tid)
-            .is_some_and(|stat| !stat.has_ended())
-    });
-    if threads.is_empty() {
-        return Err(Error::Exited(pid));
-    }
-    Ok(threads)
-}
-
-/// Finds out what is permitted, on the first thread that does not end meanwhile.
-fn grant(wished: Plan, pid: Pid, threads: &[Tid], cpus: &[u32]) -> Result<Plan, Error> {
-    for &tid in threads {
-        for &cpu in cpus {
-            match wished.clone().granted(pid, tid, cpu) {
-                Err(Error::Exited(_)) => break,
-                Err(Error::Unsupported { source, .. })
-                    if source.raw_os_error() == Some(libc::ENODEV) => {}
-                result => return result,
-            }
-        }
-    }
-    Err(Error::Exited(pid))
-}
-
-/// Makes room for the descriptors of so many threads, of which `open` are open, without the
-/// registers of switches if need be.
-fn make_room(plan: &mut Plan, threads: usize, cpus: usize, open: usize) -> Result<(), Error> {
-    loop {
-        let kinds = 1 + usize::from(plan.switch_registers);
-        let needed = (threads * cpus * kinds + cpus) as u64;
-        match descriptors::make_room(needed.saturating_sub(open as u64)) {
-            Ok(()) => return Ok(()),
-            Err(_) if plan.switch_registers => plan.switch_registers = false,
-            Err(allowed) => {
-                let allowed = allowed + open as u64;
-                return Err(Error::Descriptors {
-                    threads,
-                    cpus,
-                    needed,
-                    allowed,
-                });
-            }
-        }
     }
 }

@@ -437,6 +437,26 @@ fn what_the_rings_cannot_hold_is_counted() {
 }
 
 #[test]
+fn a_storm_of_switches_is_told_without_registers() {
+    let _turn = target::turn();
+    let target = Target::ready(&["switch"]);
+    let mut attachment = Attachment::attach(target.pid(), &at_rate(99)).expect("attached");
+    let bare = |event: &Event| match event {
+        Event::SwitchOut { registers, .. } => Some(registers.is_none()),
+        _ => None,
+    };
+    let events = watch_until(&mut attachment, |events| {
+        let mut last = events.iter().rev().filter_map(bare).take(1000).peekable();
+        last.peek().is_some() && last.all(|bare| bare)
+    });
+    assert_eq!(
+        events.iter().find_map(bare),
+        Some(false),
+        "it began with registers"
+    );
+}
+
+#[test]
 fn a_process_that_ends_is_noticed_and_what_came_before_is_kept() {
     let _turn = target::turn();
     let mut child = Command::new(program())

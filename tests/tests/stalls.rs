@@ -1,0 +1,144 @@
+//! Every poll that held a worker is found, with its length, its cause and its
+//! line; and none that never was.
+
+use anyhow::{Context, Result};
+use awaitscope_tests::compare::score_stalls;
+use awaitscope_tests::report::{Report, Stall};
+use awaitscope_tests::{
+    Planted, Profiler, RunningService, ServiceBuild, Truth, alone, found_stalls, recorded_window,
+};
+
+const MS: u64 = 1_000_000;
+
+#[test]
+fn stalls_are_found_with_their_lengths_at_99_hz() -> Result<()> {
+    let mix = ServiceBuild::new("mix").build()?;
+    let profiler = Profiler::get()?;
+    let _alone = alone();
+    let mut service = RunningService::start(&mix, &[])?;
+    service.mark()?;
+    let recording = profiler.record(service.pid(), &["-d", "20s", "-F", "99"])?;
+    let truth = service.truth()?;
+    let profile = recording.profile()?;
+    let window = recorded_window(&profile)?;
+    // The profiler says that it records before it is at every thread.
+    let window = window.start + 500 * MS..window.end - 100 * MS;
+    let score = score_stalls(&truth.long_polls, &found_stalls(&profile)?, 15 * MS, window);
+    assert!(score.matched.len() > 100, "{}", score.matched.len());
+    assert!(score.recall() >= 0.95, "missed: {:#?}", score.missed);
+    assert!(
+        score.false_share() <= 0.05,
+        "invented: {:#?}",
+        score.invented
+    );
+    assert!(
+        score.right_durations(false, MS) >= 0.95,
+        "{:#?}",
+        score.matched
+    );
+    assert!(
+        score.right_durations(true, 4 * MS) >= 0.95,
+        "{:#?}",
+        score.matched
+    );
+    every_culprit_is_named(&truth, &recording.report()?)
+}
+
+#[test]
+fn a_single_thread_is_held_in_the_same_way() -> Result<()> {
+    let single = ServiceBuild::new("single").build()?;
+    let profiler = Profiler::get()?;
+    let _alone = alone();
+    let mut service = RunningService::start(&single, &[])?;
+    service.mark()?;
+    let recording = profiler.record(service.pid(), &["-d", "10s", "-F", "99"])?;
+    let truth = service.truth()?;
+    let profile = recording.profile()?;
+    let window = recorded_window(&profile)?;
+    let window = window.start + 500 * MS..window.end - 100 * MS;
+    let score = score_stalls(&truth.long_polls, &found_stalls(&profile)?, 15 * MS, window);
+    assert!(score.recall() >= 0.95, "missed: {:#?}", score.missed);
+    assert!(
+        score.false_share() <= 0.05,
+        "invented: {:#?}",
+        score.invented
+    );
+    every_culprit_is_named(&truth, &recording.report()?)
+}
+
+#[test]
+fn a_handler_that_blocks_an_actix_worker_is_named() -> Result<()> {
+    let actix = ServiceBuild::new("actix").build()?;
+    let profiler = Profiler::get()?;
+    let _alone = alone();
+    let mut service = RunningService::start(&actix, &[])?;
+    service.mark()?;
+    let recording = profiler.record(service.pid(), &["-d", "10s", "-F", "99"])?;
+    let truth = service.truth()?;
+    let report = recording.report()?;
+    let planted = truth.planted.first().context("a planted stall")?;
+    let named: u64 = report
+        .stalls
+        .iter()
+        .filter(|stall| is_culprit(planted, stall))
+        .map(|stall| stall.count)
+        .sum();
+    let stalls = truth.long_polls_of("actix::blocking", 15 * MS, 0..u64::MAX);
+    let true_count = stalls.count() as u64;
+    assert!(
+        named.abs_diff(true_count) <= 2,
+        "{named} of {true_count}: {:#?}",
+        report.stalls
+    );
+    Ok(())
+}
+
+#[test]
+fn what_is_polled_often_and_what_is_idle_never_stalls() -> Result<()> {
+    let mix = ServiceBuild::new("mix").build()?;
+    let profiler = Profiler::get()?;
+    let _alone = alone();
+    let mut service = RunningService::start(&mix, &[])?;
+    service.mark()?;
+    let recording = profiler.record(service.pid(), &["-d", "10s", "-F", "99"])?;
+    let truth = service.truth()?;
+    let report = recording.report()?;
+    for kind in report.kinds.iter().filter(|kind| kind.stalls > 0) {
+        let true_ones = truth.long_polls_of(&kind.kind, 8 * MS, 0..u64::MAX).count();
+        assert!(true_ones > 0, "{kind:?} never stalled");
+    }
+    Ok(())
+}
+
+/// For every planted kind, the line that holds its worker leads its stalls.
+fn every_culprit_is_named(truth: &Truth, report: &Report) -> Result<()> {
+    for planted in &truth.planted {
+        let of_kind = report
+            .stalls
+            .iter()
+            .filter(|stall| stall.kind == planted.kind);
+        let all: u64 = of_kind.clone().map(|stall| stall.count).sum();
+        let named: u64 = of_kind
+            .filter(|stall| is_culprit(planted, stall))
+            .map(|stall| stall.count)
+            .sum();
+        assert!(
+            all > 0 && named * 10 >= all * 9,
+            "{planted:?}: {named} of {all} in {:#?}",
+            report.stalls
+        );
+    }
+    Ok(())
+}
+
+fn is_culprit(planted: &Planted, stall: &Stall) -> bool {
+    let syscall = stall.syscall.as_deref().unwrap_or("-");
+    stall.cause == planted.cause
+        && syscall == planted.syscall
+        && stall.culprit.as_ref().is_some_and(|culprit| {
+            culprit.file.as_deref() == Some(planted.file.as_str())
+                && culprit.line == Some(planted.line)
+                // Or the library function called on that line.
+                && (culprit.function == planted.function || culprit.function.starts_with("std::"))
+        })
+}

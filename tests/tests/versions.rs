@@ -1,0 +1,137 @@
+//! Every version of Tokio is read, every flavour of build gives kinds, and what
+//! has no runtime or no names gives what it can.
+
+use anyhow::Result;
+use awaitscope_tests::compare::share_errors;
+use awaitscope_tests::{Flavour, Profiler, RunningService, ServiceBuild, TOKIO_VERSIONS, alone};
+
+#[test]
+fn every_version_of_tokio_is_known_and_read() -> Result<()> {
+    for version in TOKIO_VERSIONS {
+        let report = kinds_are_right(ServiceBuild::new("mix").tokio(version))?;
+        let runtime = &report.runtimes[0];
+        assert_eq!(runtime.name, "tokio");
+        assert_eq!(runtime.version.as_deref(), Some(version));
+        assert_eq!(runtime.flavor.as_deref(), Some("multi_thread"));
+        assert_eq!(runtime.workers, Some(2));
+    }
+    Ok(())
+}
+
+#[test]
+fn every_flavour_of_build_gives_kinds_and_stalls() -> Result<()> {
+    for flavour in Flavour::ALL {
+        if flavour != Flavour::Stripped {
+            kinds_are_right(ServiceBuild::new("mix").flavour(flavour))?;
+        }
+    }
+    Ok(())
+}
+
+/// Records for a few seconds: the shares are about right, and every planted
+/// culprit is there.
+fn kinds_are_right(build: ServiceBuild) -> Result<awaitscope_tests::report::Report> {
+    let mix = build.build()?;
+    let profiler = Profiler::get()?;
+    let _alone = alone();
+    let mut service = RunningService::start(&mix, &[])?;
+    service.mark()?;
+    let debug_file = mix.debug_file.as_ref().map(|file| file.to_string_lossy());
+    let mut args = vec!["-d", "6s", "-F", "499"];
+    if let Some(file) = &debug_file {
+        args.extend(["--debug-file", file]);
+    }
+    let recording = profiler.record(service.pid(), &args)?;
+    let truth = service.truth()?;
+    let report = recording.report()?;
+    let errors = share_errors(&truth, &report.kinds);
+    assert!(errors[0].points().abs() <= 4.0, "{build}: {errors:#?}");
+    for planted in &truth.planted {
+        let found = report.stalls.iter().any(|stall| {
+            let at = stall.culprit.as_ref().and_then(|culprit| culprit.line);
+            stall.kind == planted.kind && at == Some(planted.line)
+        });
+        assert!(found, "{build}: no {planted:?} in {:#?}", report.stalls);
+    }
+    Ok(report)
+}
+
+#[test]
+fn a_stripped_program_gives_what_it_can_and_says_so() -> Result<()> {
+    let mix = ServiceBuild::new("mix")
+        .flavour(Flavour::Stripped)
+        .build()?;
+    let profiler = Profiler::get()?;
+    let _alone = alone();
+    let service = RunningService::start(&mix, &[])?;
+    let recording = profiler.record(service.pid(), &["-d", "3s", "-F", "499"])?;
+    let report = recording.report()?;
+    assert!(report.cpu.total_ms > 1000.0, "{:?}", report.cpu);
+    assert!(report.quality.truncated * 100 <= report.quality.samples);
+    assert!(
+        recording.said.contains("debug information"),
+        "{}",
+        recording.said
+    );
+    Ok(())
+}
+
+#[test]
+fn a_program_without_a_runtime_gives_a_native_profile_and_a_note() -> Result<()> {
+    let plain = ServiceBuild::new("plain").build()?;
+    let profiler = Profiler::get()?;
+    let _alone = alone();
+    let mut service = RunningService::start(&plain, &[])?;
+    service.mark()?;
+    let recording = profiler.record(service.pid(), &["-d", "5s", "-F", "499"])?;
+    let truth = service.truth()?;
+    let report = recording.report()?;
+    assert!(report.runtimes.is_empty() && report.kinds.is_empty());
+    let expected = truth.process_cpu_ns as f64 / (truth.now_ns - truth.mark_ns) as f64;
+    let found = report.cpu.total_ms / (1000.0 * report.time.duration_s);
+    assert!(
+        (found / expected - 1.0).abs() < 0.1,
+        "{found} of {expected}"
+    );
+    assert!(recording.said.contains("runtime"), "{}", recording.said);
+    Ok(())
+}
+
+#[test]
+fn a_single_thread_with_a_local_set_has_its_kinds() -> Result<()> {
+    let single = ServiceBuild::new("single").build()?;
+    let profiler = Profiler::get()?;
+    let _alone = alone();
+    let mut service = RunningService::start(&single, &[])?;
+    service.mark()?;
+    let recording = profiler.record(service.pid(), &["-d", "10s", "-F", "499"])?;
+    let truth = service.truth()?;
+    let report = recording.report()?;
+    let errors = share_errors(&truth, &report.kinds);
+    assert!(errors[0].points().abs() <= 3.0, "{errors:#?}");
+    assert_eq!(report.runtimes[0].flavor.as_deref(), Some("current_thread"));
+    Ok(())
+}
+
+#[test]
+fn threads_and_tasks_that_come_and_go_are_followed() -> Result<()> {
+    let churn = ServiceBuild::new("churn").build()?;
+    let profiler = Profiler::get()?;
+    let _alone = alone();
+    let mut service = RunningService::start(&churn, &[])?;
+    service.mark()?;
+    let recording = profiler.record(service.pid(), &["-d", "10s", "-F", "499"])?;
+    let truth = service.truth()?;
+    let report = recording.report()?;
+    let errors = share_errors(&truth, &report.kinds);
+    // The tasks that spawn are not measured, and count as outside.
+    let short = errors
+        .iter()
+        .find(|error| error.kind == "churn::short_task");
+    assert!(
+        short.is_some_and(|error| error.points().abs() <= 4.0),
+        "{errors:#?}"
+    );
+    assert_eq!(report.quality.lost, 0);
+    Ok(())
+}

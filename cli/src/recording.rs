@@ -25,6 +25,9 @@ use tokio::signal::unix::{SignalKind, signal};
 /// within half a period between two looks.
 const LOOKS_PER_STALL: u32 = 3;
 
+/// How much of a sleeping thread's stack is read: it costs a few microseconds.
+const SLEEPING_STACK: u32 = 256 << 10;
+
 /// A process that is being watched.
 pub struct Recording {
     watcher: Watcher<Attachment>,
@@ -79,7 +82,7 @@ impl Recording {
             Arc::clone(&targets),
             WatchOptions {
                 off_after: Nanos(u64::try_from(period.as_nanos()).unwrap_or(u64::MAX)),
-                stack_bytes: args.stack_size * 1024,
+                stack_bytes: SLEEPING_STACK,
             },
             Nanos::now,
         );

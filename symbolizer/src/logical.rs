@@ -94,7 +94,12 @@ fn root_frame(frames: &[SourceFrame], anchor: &Anchor) -> Option<usize> {
             .iter()
             .position(|frame| frame.origin() == Origin::User),
         TaskClass::Async | TaskClass::BlockOn => {
-            inside.iter().position(|frame| frame.function.path.is_async)
+            let own = |frame: &SourceFrame| frame.origin() == Origin::User;
+            let is_async = |frame: &SourceFrame| frame.function.path.is_async;
+            let users = inside
+                .iter()
+                .position(|frame| is_async(frame) && own(frame));
+            users.or_else(|| inside.iter().position(is_async))
         }
     };
     found.map(|index| anchor.first + index)
@@ -138,7 +143,8 @@ fn frame_kinds(
         .map(|(index, frame)| {
             let above_task = first.is_some_and(|first| index < first);
             let wraps_async = last_async.is_some_and(|last| index < last) && is_wrapper(frame);
-            if frame.function.path.is_async && !above_task {
+            let is_async = frame.function.path.is_async || is_polled_closure(frames, index);
+            if is_async && !above_task {
                 FrameKind::Async
             } else if above_task
                 || is_standard_glue(frame)
@@ -151,6 +157,18 @@ fn frame_kinds(
             }
         })
         .collect()
+}
+
+/// In line-tables-only debug information a function that inlines nothing has no
+/// entry, and its symbol calls an async body a closure. What `Future::poll` runs
+/// is one all the same.
+fn is_polled_closure(frames: &[SourceFrame], index: usize) -> bool {
+    let nameless = frames[index].function.chain.is_empty();
+    let closure = frames[index].function.path.readable.ends_with('}');
+    let caller = index
+        .checked_sub(1)
+        .and_then(|caller| frames[caller].file.as_ref());
+    nameless && closure && caller.is_some_and(|file| file.short == "core/src/future/future.rs")
 }
 
 /// Somebody else's future or stream around an async function: `Instrumented`,

@@ -71,6 +71,9 @@ fn every_shape_is_whole(flavour: Flavour) -> Result<()> {
     let wrong: Vec<String> = truth
         .stacks()
         .iter()
+        // The rest of a deep stack is believed only where the worker's progress proves
+        // that it is still the same, which needs types.
+        .filter(|(shape, _)| names || !shape.ends_with("deep"))
         .filter_map(|(shape, frames)| {
             let told = shape_is_whole(frames, &stacks, names);
             told.err().map(|error| format!("{shape}: {error}"))
@@ -80,7 +83,7 @@ fn every_shape_is_whole(flavour: Flavour) -> Result<()> {
     Ok(())
 }
 
-/// At least 95 % of the samples that ended in the shape's leaf have its stack, and
+/// At least 95 % of the whole samples that ended in the shape's leaf have its stack, and
 /// the kind that stands at its root.
 fn shape_is_whole(expected: &[&ExpectedFrame], stacks: &[FoundStack], names: bool) -> Result<()> {
     let Some(leaf) = expected.last() else {
@@ -100,6 +103,11 @@ fn shape_is_whole(expected: &[&ExpectedFrame], stacks: &[FoundStack], names: boo
             frame.file.as_deref() == Some(leaf.file.as_str()) && frame.line == Some(leaf.line)
         });
         if !here {
+            continue;
+        }
+        // A stack deeper than its copy can have moved on before the rest was read.
+        // It says so, and shows nothing that was not seen.
+        if stack.frames[0].function == "[truncated stack]" && leaf.function.contains("deep") {
             continue;
         }
         all += stack.samples;

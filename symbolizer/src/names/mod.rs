@@ -4,7 +4,7 @@ mod die;
 mod path;
 mod source_file;
 
-pub use path::{FunctionPath, body_chain, coroutine_in_type, function_path, template_arguments};
+pub use path::{FunctionPath, body_chain, coroutines_in_type, function_path, template_arguments};
 pub use source_file::SourceFile;
 
 use crate::frame::Origin;

@@ -103,18 +103,27 @@ fn public_path(path: &str) -> String {
     path.to_owned()
 }
 
-/// The coroutine that a type's name holds first: `app::handler` for
-/// `Instrumented<app::handler::{async_fn_env#0}>`, as the chain of names its
+/// The coroutines that a type's name holds, from the left: `app::handler` for
+/// `Instrumented<app::handler::{async_fn_env#0}>`, each as the chain of names its
 /// body has in the debug information (`app`, `handler`, `{async_fn#0}`).
 #[must_use]
-pub fn coroutine_in_type(type_name: &str) -> Option<Vec<String>> {
-    let at = ["{async_fn_env#", "{async_block_env#", "{async_closure_env#"]
-        .iter()
-        .filter_map(|mark| type_name.find(mark))
-        .min()?;
-    let close = at + type_name[at..].find('}')? + 1;
-    let start = path_start(&type_name[..at]);
-    Some(body_chain(&type_name[start..close]))
+pub fn coroutines_in_type(type_name: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(at) = type_name[from..].find("{async_").map(|at| from + at) {
+        let Some(length) = type_name[at..].find('}') else {
+            break;
+        };
+        let end = at + length + 1;
+        from = end;
+        // A coroutine inside another's body names the outer one's first.
+        let goes_on = type_name[end..].starts_with("::");
+        if type_name[at..end].contains("_env#") && !goes_on {
+            let start = path_start(&type_name[..at]);
+            found.push(body_chain(&type_name[start..end]));
+        }
+    }
+    found
 }
 
 /// The chain of names of the body that belongs to an environment type:
@@ -163,12 +172,21 @@ fn demangled(linkage: &str) -> Option<String> {
 /// end, and leaving generics out.
 fn merge(segments: &[impl AsRef<str>], chain: &[String]) -> String {
     let mut shown: Vec<String> = Vec::with_capacity(segments.len());
+    // A turbofish is a segment of its own, and none in the chain.
+    let segments = segments.iter().map(AsRef::as_ref).enumerate();
+    let segments: Vec<&str> = segments
+        .filter(|(index, segment)| *index == 0 || !is_turbofish(segment))
+        .map(|(_, segment)| segment)
+        .collect();
     for (from_end, segment) in segments.iter().rev().enumerate() {
-        let segment = segment.as_ref();
         let Some(unnamed) = Unnamed::parse(segment) else {
             let plain = plain_segment(segment);
             if !plain.is_empty() {
                 shown.push(plain);
+            }
+            // What implements something is a path of its own.
+            if segment.starts_with("<impl ") {
+                break;
             }
             continue;
         };
@@ -179,12 +197,18 @@ fn merge(segments: &[impl AsRef<str>], chain: &[String]) -> String {
         shown.extend(in_chain.unwrap_or(unnamed).shown());
     }
     if shown.is_empty() {
-        return segments.last().map_or_else(String::new, |last| {
-            last.as_ref().replace("async_fn", "async fn")
-        });
+        return segments
+            .last()
+            .map_or_else(String::new, |last| last.replace("async_fn", "async fn"));
     }
     shown.reverse();
     shown.join("::")
+}
+
+/// `<u64>` in `work::<u64>::{closure#0}`; not the `<impl u64>` in
+/// `core::num::<impl u64>::pow`.
+fn is_turbofish(segment: &str) -> bool {
+    segment.starts_with('<') && !segment.starts_with("<impl ")
 }
 
 /// A segment without its generics. An inherent impl's `<app::Cache<u64>>`
@@ -196,6 +220,12 @@ fn plain_segment(segment: &str) -> String {
     else {
         return without_generics(segment);
     };
+    if let Some(inner) = inner.strip_prefix("impl ") {
+        return match split_at_depth_zero(inner, " for ").as_slice() {
+            [of, one] => format!("<{} as {}>", plain_type(one), plain_type(of)),
+            _ => plain_type(inner),
+        };
+    }
     let parts = split_at_depth_zero(inner, " as ");
     match parts.as_slice() {
         [one] => plain_type(one),
@@ -322,6 +352,35 @@ mod tests {
     }
 
     #[test]
+    fn a_turbofish_is_left_out() {
+        let chain: Vec<String> = ["app", "work<app::Small>", "{async_fn#0}"]
+            .map(str::to_owned)
+            .to_vec();
+        let segments = split_path("app::work::<app::Small>::{closure#0}");
+        assert_eq!(merge(&segments, &chain), "app::work");
+    }
+
+    #[test]
+    fn an_impl_inside_a_module_stands_for_itself() {
+        let segments = split_path("app::_::<impl serde::Serialize for app::Item<T>>::serialize");
+        let none: [String; 0] = [];
+        assert_eq!(
+            merge(&segments, &none),
+            "<app::Item as serde::Serialize>::serialize"
+        );
+        let segments = split_path("core::num::<impl u64>::pow");
+        assert_eq!(merge(&segments, &none), "u64::pow");
+    }
+
+    #[test]
+    fn the_users_coroutine_is_found_behind_a_librarys() {
+        let name = "tokio::task::local::{impl#4}::run_until::{async_fn_env#0}<app::main::{async_fn_env#0}>";
+        let own = coroutines_in_type(name);
+        assert_eq!(own.len(), 2);
+        assert_eq!(own[1], ["app", "main", "{async_fn#0}"]);
+    }
+
+    #[test]
     fn functions_go_by_their_public_paths() {
         let sleep = path(None, &["std", "thread", "functions", "sleep"]);
         assert_eq!(sleep.readable, "std::thread::sleep");
@@ -348,21 +407,12 @@ mod tests {
     #[test]
     fn a_wrapper_does_not_hide_its_coroutine() {
         assert_eq!(
-            coroutine_in_type(
+            coroutines_in_type(
                 "tracing::instrument::Instrumented<app::api::{impl#1}::call<u8>::{async_fn_env#0}<u8>>"
             ),
-            Some(vec![
-                "app".to_owned(),
-                "api".to_owned(),
-                "{impl#1}".to_owned(),
-                "call".to_owned(),
-                "{async_fn#0}".to_owned()
-            ])
+            [["app", "api", "{impl#1}", "call", "{async_fn#0}"]]
         );
-        assert_eq!(
-            coroutine_in_type("core::pin::Pin<alloc::boxed::Box<u8>>"),
-            None
-        );
+        assert!(coroutines_in_type("core::pin::Pin<alloc::boxed::Box<u8>>").is_empty());
     }
 
     #[test]

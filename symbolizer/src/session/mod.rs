@@ -21,10 +21,10 @@ pub use watch::{Targets, WatchOptions, Watcher};
 
 use crate::debugfile::DebugFiles;
 use crate::module::{AddressSpace, Binaries};
-use crate::runtime::{self, Polled, Runtime, SeenStack, TaskClass, TaskId};
+use crate::runtime::{self, Polled, Runtime, SeenStack, TaskClass, TaskId, ThreadBase};
 use crate::unwind::{PhysicalFrame, ReadStack, StackReader, UnwindEnd, Unwinder};
 use awaitscope_sampler::{
-    Avma, Event, Mapping, Nanos, Process, Registers, Sample, StackCopy, Tid, thread_pointer,
+    Avma, Event, Mapping, Nanos, Process, Registers, Sample, Tid, thread_pointer,
 };
 use name_pool::NamePool;
 use outcome::Accumulated;
@@ -75,6 +75,8 @@ pub struct Session {
     mappings: Vec<Mapping>,
     tls_tries: HashMap<Tid, u32>,
     known_tasks: HashSet<TaskId>,
+    /// The last pulse of each worker.
+    pulses: HashMap<Tid, Pulse>,
     last: Nanos,
 }
 
@@ -123,6 +125,7 @@ impl Session {
             mappings: Vec::new(),
             tls_tries: HashMap::new(),
             known_tasks: HashSet::new(),
+            pulses: HashMap::new(),
             last: Nanos::ZERO,
         };
         session.begin();
@@ -220,6 +223,7 @@ impl Session {
         match item {
             Item::Event(event) => self.event(event),
             Item::Pulse(pulse) => {
+                self.pulses.insert(pulse.tid, pulse);
                 self.seen.thread(pulse.tid).is_worker = true;
                 self.stalls.pulse(pulse.tid, pulse.time, pulse.progress);
             }
@@ -249,6 +253,7 @@ impl Session {
             Event::ThreadExit { tid, time, .. } => {
                 self.stalls.thread_ends(tid, time);
                 self.seen.switch_out(tid, time);
+                self.pulses.remove(&tid);
                 self.targets().bases.remove(&tid);
             }
             Event::ThreadName { tid, name, .. } => self.seen.thread(tid).name = Some(name),
@@ -265,6 +270,7 @@ impl Session {
         self.runtimes.clear();
         self.unwinder.forget();
         self.tls_tries.clear();
+        self.pulses.clear();
         {
             let mut targets = self.targets();
             targets.readers.clear();
@@ -275,7 +281,7 @@ impl Session {
     }
 
     fn sample(&mut self, sample: &Sample) {
-        let read = self.read_stack(sample.tid, &sample.registers, &sample.stack, true);
+        let read = self.read_sample(sample);
         let kernel = sample.kernel_chain.iter().rev();
         let stack = kernel.fold(read.stack, |stack, address| {
             self.seen.table.push(stack, Address::Kernel(*address))
@@ -287,13 +293,15 @@ impl Session {
         self.note_polled(sample.tid, read.polled);
         if let Some(stack) = stack {
             self.seen.sample(sample, stack, task);
-            self.stalls.sample(sample.tid, sample.time, stack);
+            self.stalls.sample(sample.tid, sample.time, stack, task);
         }
         self.known_tasks.extend(task);
     }
 
     fn off_stack(&mut self, off: &OffStack) {
-        let read = self.read_stack(off.tid, &off.registers, &off.stack, false);
+        let mut reader = StackReader::new(&off.stack);
+        let end = self.unwind(&off.registers, &mut reader);
+        let read = self.read_frames(off.tid, off.registers.sp(), end, reader);
         self.note_polled(off.tid, read.polled);
         let (in_poll, task) = match read.polled {
             Polled::Task { class, id } => (class == TaskClass::Async, id),
@@ -333,22 +341,49 @@ impl Session {
         }
     }
 
-    /// Unwinds a stack, has its names looked up, and finds out what it polls.
-    fn read_stack(
-        &mut self,
-        tid: Tid,
-        registers: &Registers,
-        copy: &StackCopy,
-        running: bool,
-    ) -> Read {
+    /// Unwinds the stack of a sample. One that is deeper than its copy is read on
+    /// from memory, which is later by milliseconds: the thread may have returned and
+    /// called something else by then, and what lies dead below can look just as it
+    /// did. Only the worker's progress proves that it is still in the same poll.
+    fn read_sample(&mut self, sample: &Sample) -> Read {
         let process = Arc::clone(&self.process);
-        let reader = RefCell::new(StackReader::continued(copy, &*process));
-        let end = self.unwind(registers, &mut reader.borrow_mut());
-        if running {
-            self.seen.quality.unwound(end);
+        let mut reader = StackReader::continued(&sample.stack, &*process);
+        let mut end = self.unwind(&sample.registers, &mut reader);
+        let copied = sample.stack.end();
+        let beyond = |frame: &PhysicalFrame| frame.registers.sp() > copied;
+        if self.frames.iter().any(beyond) && !self.is_in_same_poll(sample.tid, sample.time) {
+            reader = StackReader::new(&sample.stack);
+            self.unwind(&sample.registers, &mut reader);
+            end = UnwindEnd::Moved;
         }
-        self.find_base(tid, registers.sp());
-        let stack = self.keep_stack();
+        self.seen.quality.unwound(end);
+        self.read_frames(sample.tid, sample.registers.sp(), end, reader)
+    }
+
+    /// Whether a worker is still in the poll that it was in at `time`.
+    fn is_in_same_poll(&mut self, tid: Tid, time: Nanos) -> bool {
+        let before = self.pulses.get(&tid);
+        let Some(before) = before.filter(|pulse| pulse.time <= time).copied() else {
+            return false;
+        };
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let Targets { readers, bases, .. } = &mut *targets;
+        let Some(tls_base) = bases.get(&tid).copied() else {
+            return false;
+        };
+        let thread = [ThreadBase { tid, tls_base }];
+        let mut now = readers
+            .iter_mut()
+            .flat_map(|reader| reader.read(&thread, &*self.process));
+        now.any(|(_, progress)| progress == before.progress)
+    }
+
+    /// Has the names of the frames looked up, and finds out what they poll.
+    fn read_frames(&mut self, tid: Tid, sp: Avma, end: UnwindEnd, reader: StackReader<'_>) -> Read {
+        let process = Arc::clone(&self.process);
+        let reader = RefCell::new(reader);
+        self.find_base(tid, sp);
+        let stack = self.keep_stack(end);
         let names = &self.names;
         let space = &self.space;
         let seen = SeenStack {
@@ -384,8 +419,11 @@ impl Session {
         end
     }
 
-    fn keep_stack(&mut self) -> Option<StackId> {
-        let mut stack = None;
+    fn keep_stack(&mut self, end: UnwindEnd) -> Option<StackId> {
+        let mut stack = match end.is_complete() {
+            true => None,
+            false => self.seen.table.push(None, Address::Truncated),
+        };
         for frame in self.frames.iter().rev() {
             let address = match self.space.lookup(frame.lookup) {
                 Some((module, svma)) => {

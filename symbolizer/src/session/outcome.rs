@@ -456,6 +456,9 @@ impl<'a> StackNamer<'a> {
                 Address::Unknown(address) => {
                     frames.push(SourceFrame::nameless(format!("0x{address:x}")));
                 }
+                Address::Truncated => {
+                    frames.push(SourceFrame::nameless("[truncated stack]".to_owned()));
+                }
             }
         }
         let index = self.stacks.len();

@@ -16,6 +16,8 @@ pub enum Address {
     Unknown(u64),
     /// In the kernel.
     Kernel(u64),
+    /// Not an address: from here outwards the stack could not be read.
+    Truncated,
 }
 
 /// Stacks as a prefix tree: two stacks share what their outer frames share.

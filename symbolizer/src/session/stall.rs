@@ -114,6 +114,7 @@ enum Evidence {
     Sample {
         time: Nanos,
         stack: StackId,
+        task: Option<TaskId>,
     },
     Off {
         from: Nanos,
@@ -121,6 +122,15 @@ enum Evidence {
         reason: SwitchReason,
         seen: Option<OffEvidence>,
     },
+}
+
+impl Evidence {
+    fn end(&self) -> Nanos {
+        match *self {
+            Self::Sample { time, .. } => time,
+            Self::Off { to, .. } => to,
+        }
+    }
 }
 
 impl Stalls {
@@ -183,11 +193,11 @@ impl Stalls {
         }
     }
 
-    /// A thread was sampled on its CPU.
-    pub fn sample(&mut self, tid: Tid, time: Nanos, stack: StackId) {
+    /// A thread was sampled on its CPU, while it polled `task`.
+    pub fn sample(&mut self, tid: Tid, time: Nanos, stack: StackId, task: Option<TaskId>) {
         let worker = self.workers.entry(tid).or_default();
         if worker.pulsed {
-            worker.note(Evidence::Sample { time, stack });
+            worker.note(Evidence::Sample { time, stack, task });
         }
     }
 
@@ -258,26 +268,35 @@ impl Worker {
     fn close(&mut self, tid: Tid, before: Nanos, threshold: Nanos) -> Option<Stall> {
         let run = self.run.take();
         let evidence = std::mem::take(&mut self.evidence);
+        let last = self.seen_until.min(before);
+        // What came after the last pulse may belong to the next poll.
+        let later = evidence.iter().filter(|piece| piece.end() > last);
+        self.evidence.extend(later.copied());
         let run = run?;
         if self.idle.is_some() && run.progress.task == self.idle {
             return None;
         }
-        let last = self.seen_until.min(before);
-        let (mut start, mut end) = (middle(run.after, run.first), middle(last, before));
-        let mut held = Held::of(&evidence, start, end);
+        let task = run.progress.task;
+        let after = others(&evidence, task, run.after, run.first).max();
+        let after = after.unwrap_or(run.after);
+        let before = others(&evidence, task, last, before)
+            .min()
+            .unwrap_or(before);
+        let (mut start, mut end) = (middle(after, run.first), middle(last, before));
+        let mut held = Held::of(&evidence, task, start, end);
         if held.asleep() >= Nanos(end.since(start).0 / 2) {
             (start, end) = (run.first, last);
-            held = Held::of(&evidence, start, end);
+            held = Held::of(&evidence, task, start, end);
         }
         let duration = end.since(start);
         if duration < threshold {
             return None;
         }
         let shortest = last.since(run.first);
-        let longest = before.since(run.after);
+        let longest = before.since(after);
         Some(Stall {
             tid,
-            task: run.progress.task,
+            task,
             start,
             duration,
             uncertainty: duration.since(shortest).max(longest.since(duration)),
@@ -329,11 +348,15 @@ struct Held {
 }
 
 impl Held {
-    fn of(evidence: &[Evidence], start: Nanos, end: Nanos) -> Self {
+    fn of(evidence: &[Evidence], task: Option<TaskId>, start: Nanos, end: Nanos) -> Self {
         let mut held = Self::default();
         for piece in evidence {
             match *piece {
-                Evidence::Sample { time, stack } if start <= time && time <= end => {
+                Evidence::Sample {
+                    time,
+                    stack,
+                    task: sampled,
+                } if start <= time && time <= end && sampled == task => {
                     held.samples.push(stack);
                 }
                 Evidence::Off {
@@ -341,7 +364,10 @@ impl Held {
                     to,
                     reason,
                     seen,
-                } => held.add_off(to.min(end).since(from.max(start)), reason, seen),
+                } => {
+                    let seen = seen.filter(|seen| seen.task == task);
+                    held.add_off(to.min(end).since(from.max(start)), reason, seen);
+                }
                 Evidence::Sample { .. } => {}
             }
         }
@@ -404,6 +430,24 @@ impl Held {
     }
 }
 
+/// When between two moments other tasks than `task` were seen on the CPU: the poll
+/// of `task` had not begun by then, or was over.
+fn others(
+    evidence: &[Evidence],
+    task: Option<TaskId>,
+    from: Nanos,
+    to: Nanos,
+) -> impl Iterator<Item = Nanos> {
+    evidence.iter().filter_map(move |piece| match *piece {
+        Evidence::Sample {
+            time,
+            task: Some(sampled),
+            ..
+        } if Some(sampled) != task && from < time && time < to => Some(time),
+        Evidence::Sample { .. } | Evidence::Off { .. } => None,
+    })
+}
+
 fn middle(one: Nanos, other: Nanos) -> Nanos {
     Nanos(one.0 / 2 + other.0 / 2 + (one.0 & other.0 & 1))
 }
@@ -445,7 +489,7 @@ mod tests {
         for time in (2..=40).step_by(2) {
             stalls.pulse(WORKER, ms(time), task(2, 2));
             if time % 10 == 0 {
-                stalls.sample(WORKER, ms(time), StackId(5));
+                stalls.sample(WORKER, ms(time), StackId(5), Some(TaskId(2)));
             }
         }
         stalls.pulse(WORKER, ms(42), task(1, 3));
@@ -457,6 +501,20 @@ mod tests {
         assert_eq!(found[0].cause, StallCause::Cpu);
         let seen: u64 = found[0].stacks.iter().map(|(_, length)| length.0).sum();
         assert_eq!(seen, found[0].duration.0);
+    }
+
+    #[test]
+    fn a_neighbours_sample_bounds_a_poll_and_is_not_its_evidence() {
+        let mut stalls = stalls();
+        stalls.pulse(WORKER, ms(0), task(1, 1));
+        stalls.sample(WORKER, ms(2), StackId(4), Some(TaskId(1)));
+        stalls.pulse(WORKER, ms(3), task(2, 2));
+        stalls.sample(WORKER, ms(9), StackId(5), Some(TaskId(2)));
+        stalls.pulse(WORKER, ms(18), task(2, 2));
+        stalls.pulse(WORKER, ms(20), task(1, 3));
+        let found = stalls.finish(ms(30));
+        assert_eq!(found[0].start, Nanos(2_500_000));
+        assert_eq!(found[0].stacks, [(StackId(5), found[0].duration)]);
     }
 
     #[test]

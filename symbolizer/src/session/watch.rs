@@ -38,7 +38,8 @@ impl std::fmt::Debug for Targets {
 pub struct WatchOptions {
     /// A thread that is off its CPU this long has its stack read.
     pub off_after: Nanos,
-    /// How many bytes of it.
+    /// How many bytes of it: all there are, where that is less. It lies still while
+    /// it is read, so this is not bounded by what fits into a sample.
     pub stack_bytes: u32,
 }
 

@@ -4,7 +4,7 @@ use super::detect::Detected;
 use super::layout::Header;
 use crate::frame::Origin;
 use crate::module::{ModuleId, Svma};
-use crate::names::{SourceFrame, body_chain, coroutine_in_type, template_arguments};
+use crate::names::{SourceFrame, body_chain, coroutines_in_type, template_arguments};
 use crate::runtime::{Anchor, Polled, SeenStack, TaskClass, TaskId};
 use crate::unwind::PhysicalFrame;
 use awaitscope_sampler::{Avma, ReadMemory, ReadRequest, Register};
@@ -214,7 +214,7 @@ pub(super) fn anchor(frames: &[SourceFrame]) -> Option<Anchor> {
     Some(Anchor {
         first: index + 1,
         class: TaskClass::BlockOn,
-        root: coroutine_in_type(name),
+        root: root_coroutine(name),
     })
 }
 
@@ -225,7 +225,7 @@ fn task_anchor(index: usize, future: &str, scheduler: &str) -> Option<Anchor> {
         class,
         root: match class {
             TaskClass::Blocking => closure_in_blocking_task(future),
-            TaskClass::Async | TaskClass::BlockOn => coroutine_in_type(future),
+            TaskClass::Async | TaskClass::BlockOn => root_coroutine(future),
         },
     })
 }
@@ -239,6 +239,20 @@ fn flavor(scheduler: &str) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Packages whose async functions only run another's future.
+const WRAPPING_PACKAGES: &[&str] = &["tokio", "tokio_util", "futures_util", "actix_rt", "tracing"];
+
+/// The coroutine at the root of a future's type: the first that is not a
+/// wrapper's.
+fn root_coroutine(future: &str) -> Option<Vec<String>> {
+    let mut found = coroutines_in_type(future);
+    let own = found
+        .iter()
+        .position(|chain| !WRAPPING_PACKAGES.contains(&chain[0].as_str()));
+    let index = own.unwrap_or(0);
+    (index < found.len()).then(|| found.swap_remove(index))
 }
 
 /// What sort of task `future` on `scheduler` is. `None` for a worker, which is

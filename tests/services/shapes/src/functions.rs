@@ -178,5 +178,6 @@ fn deep(left: usize) -> u64 {
 
 #[inline(never)]
 fn spin_deep() -> u64 {
-    spin!(WORK) //~ frame deep 3 sync shapes::functions::spin_deep
+    // Long enough that a look at the worker falls into it.
+    spin!(WORK * 10) //~ frame deep 3 sync shapes::functions::spin_deep
 }

@@ -3,7 +3,10 @@
 
 use anyhow::Result;
 use awaitscope_tests::compare::share_errors;
-use awaitscope_tests::{Flavour, Profiler, RunningService, ServiceBuild, TOKIO_VERSIONS, alone};
+use awaitscope_tests::report::Report;
+use awaitscope_tests::{
+    Flavour, Profiler, RunningService, ServiceBuild, TOKIO_VERSIONS, Truth, alone,
+};
 
 #[test]
 fn every_version_of_tokio_is_known_and_read() -> Result<()> {
@@ -30,7 +33,7 @@ fn every_flavour_of_build_gives_kinds_and_stalls() -> Result<()> {
 
 /// Records for a few seconds: the shares are about right, and every planted
 /// culprit is there.
-fn kinds_are_right(build: ServiceBuild) -> Result<awaitscope_tests::report::Report> {
+fn kinds_are_right(build: ServiceBuild) -> Result<Report> {
     let mix = build.build()?;
     let profiler = Profiler::get()?;
     let _alone = alone();
@@ -114,24 +117,41 @@ fn a_single_thread_with_a_local_set_has_its_kinds() -> Result<()> {
 }
 
 #[test]
-fn threads_and_tasks_that_come_and_go_are_followed() -> Result<()> {
-    let churn = ServiceBuild::new("churn").build()?;
-    let profiler = Profiler::get()?;
-    let _alone = alone();
-    let mut service = RunningService::start(&churn, &[])?;
-    service.mark()?;
-    let recording = profiler.record(service.pid(), &["-d", "10s", "-F", "499"])?;
-    let truth = service.truth()?;
-    let report = recording.report()?;
+fn tasks_that_come_and_go_are_counted_to_their_kind() -> Result<()> {
+    let (truth, report) = record_churn("tasks")?;
     let errors = share_errors(&truth, &report.kinds);
-    // The tasks that spawn are not measured, and count as outside.
+    // The task that spawns them is not measured: it counts as outside.
     let short = errors
         .iter()
         .find(|error| error.kind == "churn::short_task");
-    assert!(
-        short.is_some_and(|error| error.points().abs() <= 4.0),
-        "{errors:#?}"
-    );
+    let right = short.is_some_and(|error| error.points().abs() <= 4.0);
+    assert!(right, "{errors:#?}");
     assert_eq!(report.quality.lost, 0);
     Ok(())
+}
+
+#[test]
+fn threads_that_come_and_go_are_followed() -> Result<()> {
+    let (truth, report) = record_churn("threads")?;
+    assert_eq!(report.quality.lost, 0);
+    // Most of these threads end before their first sample; their time on a CPU is
+    // known all the same.
+    let expected = truth.process_cpu_ns as f64 / (truth.now_ns - truth.mark_ns) as f64;
+    let found = report.cpu.total_ms / (1000.0 * report.time.duration_s);
+    assert!(
+        (found / expected - 1.0).abs() < 0.25,
+        "{found} of {expected}"
+    );
+    Ok(())
+}
+
+fn record_churn(only: &str) -> Result<(Truth, Report)> {
+    let churn = ServiceBuild::new("churn").build()?;
+    let profiler = Profiler::get()?;
+    let _alone = alone();
+    let mut service = RunningService::start(&churn, &["--only", only])?;
+    service.mark()?;
+    let recording = profiler.record(service.pid(), &["-d", "10s", "-F", "499"])?;
+    let truth = service.truth()?;
+    Ok((truth, recording.report()?))
 }

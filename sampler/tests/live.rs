@@ -420,6 +420,45 @@ fn the_thread_pointer_of_every_thread_is_found() {
 }
 
 #[test]
+fn threads_of_a_container_are_found_by_the_numbers_they_know_themselves_by() {
+    let _turn = target::turn();
+    let mut unshare = Command::new("unshare");
+    unshare
+        .args(["--pid", "--fork", "--kill-child"])
+        .arg(program())
+        .args(["where", "3"]);
+    let mut target = Target::run(unshare);
+    let truth: HashMap<u32, u64> = (0..4)
+        .map(|_| {
+            let line = target.line();
+            let (tid, base) = line.split_once(' ').expect("two numbers");
+            (
+                tid.parse().expect("a number"),
+                base.parse().expect("an address"),
+            )
+        })
+        .collect();
+    assert!(
+        truth.contains_key(&1),
+        "a namespace of its own begins with one"
+    );
+    std::thread::sleep(Duration::from_millis(50));
+    let of_unshare = target.pid();
+    let children = format!("/proc/{of_unshare}/task/{of_unshare}/children");
+    let inner = fs::read_to_string(children).expect("its children");
+    let process =
+        LiveProcess::open(Pid(inner.trim().parse().expect("one child"))).expect("a process");
+    let mappings = process.mappings().expect("mappings");
+    for tid in process.threads().expect("threads") {
+        let own = process.own_number(tid).expect("a number");
+        assert_ne!(own, tid.0);
+        let sp = process.blocked_in(tid).expect("asleep").sp;
+        let found = thread_pointer(&process, &mappings, tid, sp).map(|found| found.0);
+        assert_eq!(found, truth.get(&own).copied());
+    }
+}
+
+#[test]
 fn what_the_rings_cannot_hold_is_counted() {
     let _turn = target::turn();
     let target = Target::ready(&["switch"]);

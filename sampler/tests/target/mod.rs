@@ -29,19 +29,24 @@ pub fn turn() -> MutexGuard<'static, ()> {
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        // Kept in the build folder: one for each process of the tests, so that none runs what another
-        // one is just writing.
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let program = folder.join(format!("target-{}", std::process::id()));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/target/program.rs");
+        let program = folder.join("target-program");
+        let changed = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
+        if changed(&program) > changed(&source) {
+            return program;
+        }
+        // Several test programs may be at it: each builds its own, and the last one stays.
+        let own = folder.join(format!("target-{}", std::process::id()));
         let status = Command::new("rustc")
             .args(["--edition", "2024", "-O", "-C", "debuginfo=1", "-o"])
-            .arg(&program)
+            .arg(&own)
             .arg(source)
             .status()
             .expect("rustc runs");
         assert!(status.success(), "the target does not compile");
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("its mode is set");
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).expect("its mode is set");
+        fs::rename(&own, &program).expect("it gets its name");
         program
     })
 }
@@ -55,8 +60,13 @@ impl Target {
     }
 
     pub fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(program())
-            .args(arguments)
+        let mut command = Command::new(program());
+        command.args(arguments);
+        Self::run(command)
+    }
+
+    pub fn run(mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .spawn()
             .expect("the target starts");

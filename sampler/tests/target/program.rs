@@ -219,7 +219,10 @@ fn zombie() {
     if pid == 0 {
         std::process::exit(0);
     }
-    thread::sleep(Duration::from_millis(100));
+    let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    while !stat().contains(") Z ") {
+        thread::sleep(Duration::from_millis(1));
+    }
     say(&pid.to_string());
     thread::sleep(Duration::from_secs(600));
 }

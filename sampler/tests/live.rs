@@ -77,12 +77,18 @@ fn samples_come_at_the_requested_rate_and_switches_tell_the_exact_time() {
             .filter(|sample| sample.tid == tid)
             .map(|sample| sample.period.0)
             .sum();
-        within(Nanos(sampled).as_millis(), truth, 0.1, "time by samples");
+        // The scheduler updates its account of a running thread at its own ticks, and leaves out
+        // what the host of a virtual machine took away.
+        let slack = 20.0 / truth;
+        let by_samples = Nanos(sampled).as_millis();
+        within(by_samples, truth, 0.1 + slack, "time by samples");
+        let by_switches = off_cpu.on_cpu(tid, end).as_millis();
+        within(by_switches, truth, 0.03 + slack, "time by switches");
         within(
-            off_cpu.on_cpu(tid, end).as_millis(),
-            truth,
-            0.03,
-            "time by switches",
+            by_samples,
+            by_switches,
+            0.05 + slack,
+            "samples, by switches",
         );
     }
     assert_eq!(lost(&events), 0);

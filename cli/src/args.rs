@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use awaitscope_flamegraph::{Grouping, View};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -86,6 +86,7 @@ impl WatchArgs {
 
 /// `awaitscope record`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["pid", "name", "command"])))]
 pub struct RecordArgs {
     /// Which process.
     #[command(flatten)]
@@ -103,6 +104,7 @@ pub struct RecordArgs {
 
 /// A profile, or a process to record first.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["pid", "name", "file"])))]
 pub struct SourceArgs {
     /// A profile that `record` wrote
     #[arg(value_name = "FILE", conflicts_with_all = ["pid", "name"])]
@@ -154,6 +156,7 @@ pub struct ReportArgs {
 
 /// `awaitscope doctor`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["pid", "name"])))]
 pub struct DoctorArgs {
     /// Which process.
     #[command(flatten)]

@@ -1,8 +1,9 @@
 //! Talking to people: notes and errors on standard error, results on standard
 //! output.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use awaitscope_flamegraph::Color;
+use nix::unistd::{AccessFlags, access};
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
@@ -32,6 +33,23 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(awaitscope_flamegraph::save(path, |out| {
         out.write_all(bytes)
     })?)
+}
+
+/// Whether a file can be written there, asked before the work is done whose result
+/// it is to hold.
+pub fn check(path: &Path) -> Result<()> {
+    if is_stdout(path) {
+        return Ok(());
+    }
+    if path.is_dir() {
+        bail!("cannot write {}: it is a folder", path.display());
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    access(folder, AccessFlags::W_OK | AccessFlags::X_OK)
+        .with_context(|| format!("cannot write {} into its folder", path.display()))
 }
 
 /// Whether a path means standard output.

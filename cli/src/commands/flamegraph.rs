@@ -8,6 +8,7 @@ use awaitscope_flamegraph::{FlamegraphOptions, RuntimeFrames, flamegraph};
 
 /// Draws a profile.
 pub fn run(args: &FlamegraphArgs) -> Result<()> {
+    output::check(&args.output)?;
     let profile = profile(&args.source)?;
     let options = FlamegraphOptions {
         view: args.view,

@@ -21,7 +21,7 @@ const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 /// The profile of a file, or of a process that is recorded first.
 fn profile(args: &SourceArgs) -> Result<Profile> {
     if let Some(file) = &args.file {
-        return Ok(Profile::load(file)?);
+        return Profile::load(file).with_context(|| format!("cannot read {}", file.display()));
     }
     let pid = target::resolve(&args.target).context("neither a profile nor a process was given")?;
     let mut watch = args.watch.clone();

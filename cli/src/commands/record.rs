@@ -7,6 +7,9 @@ use anyhow::Result;
 
 /// Records a process and keeps the profile.
 pub fn run(args: RecordArgs) -> Result<()> {
+    if let Some(path) = &args.output {
+        output::check(path)?;
+    }
     let recording = if args.command.is_empty() {
         Recording::attach(target::resolve(&args.target)?, &args.watch)?
     } else {

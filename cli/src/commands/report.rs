@@ -8,6 +8,7 @@ use awaitscope_flamegraph::Report;
 
 /// Says what a profile shows.
 pub fn run(args: &ReportArgs) -> Result<()> {
+    output::check(&args.output)?;
     let profile = profile(&args.source)?;
     let report = Report::of(&profile);
     let mut text = match args.format {

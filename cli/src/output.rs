@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, bail};
 use awaitscope_flamegraph::Color;
-use nix::unistd::{AccessFlags, access};
+use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
@@ -48,8 +48,13 @@ pub fn check(path: &Path) -> Result<()> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    access(folder, AccessFlags::W_OK | AccessFlags::X_OK)
-        .with_context(|| format!("cannot write {} into its folder", path.display()))
+    // The only way to know: root may do what /proc or a full file system refuses.
+    let probe = folder.join(format!(".awaitscope-{}", std::process::id()));
+    let made = File::create_new(&probe);
+    made.with_context(|| format!("cannot write {} into its folder", path.display()))?;
+    // What cannot be removed again is empty, and the result will stand beside it.
+    let _ = std::fs::remove_file(&probe);
+    Ok(())
 }
 
 /// Whether a path means standard output.

@@ -41,7 +41,7 @@ pub struct Recording {
     period: Duration,
     duration: Option<Duration>,
     start_unix_ns: u64,
-    start: Instant,
+    began: Instant,
 }
 
 impl Recording {
@@ -63,6 +63,7 @@ impl Recording {
     }
 
     fn of(attachment: Attachment, child: Option<Child>, args: &WatchArgs) -> Result<Self> {
+        let (start, start_unix_ns, began) = (Nanos::now(), naming::unix_now(), Instant::now());
         let process = Arc::new(LiveProcess::open(attachment.pid())?);
         let facts = process.facts()?;
         let abilities = attachment.abilities();
@@ -90,6 +91,7 @@ impl Recording {
             watcher,
             targets,
             session: SessionOptions {
+                start,
                 stall_threshold: threshold,
                 debug_files,
                 binaries: Binaries::OfProcess(facts.pid),
@@ -106,8 +108,8 @@ impl Recording {
             abilities,
             period,
             duration: args.duration,
-            start_unix_ns: naming::unix_now(),
-            start: Instant::now(),
+            start_unix_ns,
+            began,
         })
     }
 
@@ -135,7 +137,7 @@ impl Recording {
             .build()
             .context("cannot start the recording loop")?;
         let looked = runtime.block_on(self.look(&batches, &glance));
-        let duration = self.start.elapsed();
+        let duration = self.began.elapsed();
         if let Err(error) = &looked {
             output::note(&format!("the recording ends early: {error}"));
         }
@@ -164,7 +166,7 @@ impl Recording {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let end = self.duration.map(|duration| self.start + duration);
+        let end = self.duration.map(|duration| self.began + duration);
         loop {
             tokio::select! {
                 biased;
@@ -241,7 +243,12 @@ fn notes(outcome: &Outcome, abilities: Abilities, session: &SessionOptions) -> V
                 .to_owned(),
         );
     }
-    if outcome.runtimes.is_empty() {
+    if let Some(stripped) = &outcome.stripped_runtime {
+        notes.push(format!(
+            "this program has {stripped}, but its symbols were stripped: give its separate debug \
+             information with --debug-file, or keep the symbols (`strip = \"none\"`), to see tasks"
+        ));
+    } else if outcome.runtimes.is_empty() {
         notes.push(
             "no async runtime that we know was found in this process: this is a plain native profile"
                 .to_owned(),

@@ -7,11 +7,12 @@ use awaitscope_tests::report::Report;
 use awaitscope_tests::{
     Flavour, Profiler, RunningService, ServiceBuild, TOKIO_VERSIONS, Truth, alone,
 };
+use std::time::Duration;
 
 #[test]
 fn every_version_of_tokio_is_known_and_read() -> Result<()> {
     for version in TOKIO_VERSIONS {
-        let report = kinds_are_right(ServiceBuild::new("mix").tokio(version))?;
+        let report = kinds_are_right(ServiceBuild::new("mix").tokio(version), true)?;
         let runtime = &report.runtimes[0];
         assert_eq!(runtime.name, "tokio");
         assert_eq!(runtime.version.as_deref(), Some(version));
@@ -25,7 +26,8 @@ fn every_version_of_tokio_is_known_and_read() -> Result<()> {
 fn every_flavour_of_build_gives_kinds_and_stalls() -> Result<()> {
     for flavour in Flavour::ALL {
         if flavour != Flavour::Stripped {
-            kinds_are_right(ServiceBuild::new("mix").flavour(flavour))?;
+            let types = flavour != Flavour::LineTables;
+            kinds_are_right(ServiceBuild::new("mix").flavour(flavour), types)?;
         }
     }
     Ok(())
@@ -33,7 +35,7 @@ fn every_flavour_of_build_gives_kinds_and_stalls() -> Result<()> {
 
 /// Records for a few seconds: the shares are about right, and every planted
 /// culprit is there.
-fn kinds_are_right(build: ServiceBuild) -> Result<Report> {
+fn kinds_are_right(build: ServiceBuild, types: bool) -> Result<Report> {
     let mix = build.build()?;
     let profiler = Profiler::get()?;
     let _alone = alone();
@@ -50,6 +52,14 @@ fn kinds_are_right(build: ServiceBuild) -> Result<Report> {
     let errors = share_errors(&truth, &report.kinds);
     assert!(errors[0].points().abs() <= 4.0, "{build}: {errors:#?}");
     for planted in &truth.planted {
+        // Without types a worker's progress cannot be read: a poll that computes
+        // is not told from many short ones, and the recording says so.
+        if recording.said.contains("not where it computes") {
+            assert!(!types, "{build}: {}", recording.said);
+            if planted.cause == "cpu" {
+                continue;
+            }
+        }
         let found = report.stalls.iter().any(|stall| {
             let at = stall.culprit.as_ref().and_then(|culprit| culprit.line);
             stall.kind == planted.kind && at == Some(planted.line)
@@ -118,7 +128,7 @@ fn a_single_thread_with_a_local_set_has_its_kinds() -> Result<()> {
 
 #[test]
 fn tasks_that_come_and_go_are_counted_to_their_kind() -> Result<()> {
-    let (truth, report) = record_churn("tasks")?;
+    let (_, truth, report) = record_churn("tasks")?;
     let errors = share_errors(&truth, &report.kinds);
     // The task that spawns them is not measured: it counts as outside.
     let short = errors
@@ -132,11 +142,13 @@ fn tasks_that_come_and_go_are_counted_to_their_kind() -> Result<()> {
 
 #[test]
 fn threads_that_come_and_go_are_followed() -> Result<()> {
-    let (truth, report) = record_churn("threads")?;
+    let (unwatched, _, report) = record_churn("threads")?;
     assert_eq!(report.quality.lost, 0);
     // Most of these threads end before their first sample; their time on a CPU is
-    // known all the same.
-    let expected = truth.process_cpu_ns as f64 / (truth.now_ns - truth.mark_ns) as f64;
+    // known all the same. It is compared with what they use unwatched: copying perf
+    // events to a new thread and ending them costs the kernel about 0.1 ms, most of
+    // it after the last record of the thread.
+    let expected = unwatched.process_cpu_ns as f64 / (unwatched.now_ns - unwatched.mark_ns) as f64;
     let found = report.cpu.total_ms / (1000.0 * report.time.duration_s);
     assert!(
         (found / expected - 1.0).abs() < 0.25,
@@ -145,13 +157,17 @@ fn threads_that_come_and_go_are_followed() -> Result<()> {
     Ok(())
 }
 
-fn record_churn(only: &str) -> Result<(Truth, Report)> {
+/// What the service did before it was watched and while it was, and the report.
+fn record_churn(only: &str) -> Result<(Truth, Truth, Report)> {
     let churn = ServiceBuild::new("churn").build()?;
     let profiler = Profiler::get()?;
     let _alone = alone();
     let mut service = RunningService::start(&churn, &["--only", only])?;
     service.mark()?;
+    std::thread::sleep(Duration::from_secs(5));
+    let unwatched = service.truth()?;
+    service.mark()?;
     let recording = profiler.record(service.pid(), &["-d", "10s", "-F", "499"])?;
     let truth = service.truth()?;
-    Ok((truth, recording.report()?))
+    Ok((unwatched, truth, recording.report()?))
 }

@@ -150,6 +150,13 @@ pub enum Polled {
     Nothing,
 }
 
+/// The name and version of a runtime that is in the process without the symbols
+/// that it takes to find its tasks.
+#[must_use]
+pub fn stripped(space: &AddressSpace) -> Option<String> {
+    tokio::stripped(space)
+}
+
 /// The runtimes of a process.
 #[must_use]
 pub fn detect(space: &AddressSpace) -> Vec<Box<dyn Runtime>> {

@@ -38,6 +38,8 @@ const MOST_TLS_TRIES: u32 = 5;
 /// How a session goes about it.
 #[derive(Debug, Clone)]
 pub struct SessionOptions {
+    /// When the recording began: what the outcome counts from.
+    pub start: Nanos,
     /// Polls of this length and more are stalls.
     pub stall_threshold: Nanos,
     /// Debug files that the user named.
@@ -118,7 +120,7 @@ impl Session {
             names: NamePool::new(),
             targets,
             stalls: Stalls::new(options.stall_threshold),
-            seen: Accumulated::default(),
+            seen: Accumulated::new(options.start),
             pending: Vec::new(),
             frames: Vec::new(),
             stale: true,
@@ -182,6 +184,7 @@ impl Session {
             self.last = self.last.max(time);
             self.item(item);
         }
+        self.seen.ends(self.last);
         self.names.finish();
         let stalls = self.stalls.finish(self.last);
         self.seen
@@ -244,11 +247,11 @@ impl Session {
                 self.seen.switch_in(tid, time);
                 self.stalls.switch_in(tid, time);
             }
-            Event::ThreadStart { tid, time, .. } => {
+            Event::ThreadStart { tid, .. } => {
                 let name = self.process.thread_name(tid);
                 let thread = self.seen.thread(tid);
                 thread.name = name.or(thread.name.take());
-                self.seen.begins(tid, time);
+                self.seen.begins(tid);
             }
             Event::ThreadExit { tid, time, .. } => {
                 self.stalls.thread_ends(tid, time);

@@ -3,15 +3,15 @@
 use super::name_pool::NamePool;
 use super::stacks::{Address, StackId, StackTable};
 use super::stall::{Stall, StallCause};
-use crate::frame::{Frame, Origin};
+use crate::frame::{Frame, FrameKind, Origin};
 use crate::kernel::KernelSymbols;
 use crate::logical::{LogicalStack, logical_stack};
 use crate::module::AddressSpace;
 use crate::names::SourceFrame;
-use crate::runtime::{Runtime, RuntimeInfo, TaskClass, TaskId};
+use crate::runtime::{self, Runtime, RuntimeInfo, TaskClass, TaskId};
 use crate::unwind::UnwindEnd;
 use awaitscope_sampler::{Nanos, Sample, Tid, syscall_name};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 const SECOND: u64 = 1_000_000_000;
@@ -34,10 +34,13 @@ pub struct Outcome {
     pub kinds: HashMap<TaskId, TaskKind>,
     /// How good the data is.
     pub quality: Quality,
-    /// The first moment that was seen.
+    /// When the recording began.
     pub start: Nanos,
     /// The build-id of the program, in hexadecimal.
     pub build_id: Option<String>,
+    /// A runtime that left its traces in the program, but no symbols to find its
+    /// tasks by: `tokio 1.54.1`.
+    pub stripped_runtime: Option<String>,
 }
 
 /// What a task is.
@@ -109,6 +112,10 @@ pub enum ThreadRole {
 }
 
 impl ThreadSeen {
+    fn on_cpu_total(&self) -> u64 {
+        self.on_cpu.values().map(|time| time.0).sum()
+    }
+
     /// What the thread is for.
     #[must_use]
     pub fn role(&self) -> ThreadRole {
@@ -155,16 +162,26 @@ impl Quality {
 type GroupKey = (StackId, Option<TaskId>, Tid, u32);
 
 /// What has come in so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Accumulated {
     pub table: StackTable,
     pub quality: Quality,
     groups: HashMap<GroupKey, (Nanos, u32)>,
     threads: BTreeMap<Tid, ThreadSeen>,
-    start: Option<Nanos>,
+    start: Nanos,
 }
 
 impl Accumulated {
+    pub fn new(start: Nanos) -> Self {
+        Self {
+            table: StackTable::default(),
+            quality: Quality::default(),
+            groups: HashMap::new(),
+            threads: BTreeMap::new(),
+            start,
+        }
+    }
+
     pub fn thread(&mut self, tid: Tid) -> &mut ThreadSeen {
         self.threads.entry(tid).or_default()
     }
@@ -182,27 +199,33 @@ impl Accumulated {
         let start = self.start;
         let thread = self.thread(sample.tid);
         if thread.on_since.is_none() {
-            thread.on_since = if thread.on_cpu.is_empty() {
+            let begin = if thread.on_cpu.is_empty() {
                 start
             } else {
-                Some(sample.time)
+                sample.time
             };
+            thread.on_since = Some(begin);
         }
     }
 
-    pub fn begins(&mut self, tid: Tid, time: Nanos) {
-        self.second(time);
+    /// The recording ends: whoever is on a CPU was there until now.
+    pub fn ends(&mut self, time: Nanos) {
+        let tids: Vec<Tid> = self.threads.keys().copied().collect();
+        for tid in tids {
+            self.switch_out(tid, time);
+        }
+    }
+
+    pub fn begins(&mut self, tid: Tid) {
         self.thread(tid).on_since = None;
     }
 
     pub fn switch_in(&mut self, tid: Tid, time: Nanos) {
-        self.second(time);
         self.thread(tid).on_since = Some(time);
     }
 
     pub fn switch_out(&mut self, tid: Tid, time: Nanos) {
-        self.second(time);
-        let start = self.start.unwrap_or(time);
+        let start = self.start;
         let thread = self.thread(tid);
         let Some(mut from) = thread.on_since.take() else {
             return;
@@ -212,20 +235,19 @@ impl Accumulated {
             let second = from.since(start).0 / SECOND;
             let next = Nanos(start.0.saturating_add((second + 1).saturating_mul(SECOND)));
             let to = next.min(time);
-            let second = u32::try_from(second).unwrap_or(u32::MAX);
-            let total = thread.on_cpu.entry(second).or_default();
-            *total = *total + to.since(from);
             if to <= from {
                 return;
             }
+            let second = u32::try_from(second).unwrap_or(u32::MAX);
+            let total = thread.on_cpu.entry(second).or_default();
+            *total = *total + to.since(from);
             from = to;
         }
     }
 
-    /// The second of `time`, counted from the first moment that was seen.
-    fn second(&mut self, time: Nanos) -> u32 {
-        let start = *self.start.get_or_insert(time);
-        u32::try_from(time.since(start).0 / SECOND).unwrap_or(u32::MAX)
+    /// The second of `time`, counted from the start.
+    fn second(&self, time: Nanos) -> u32 {
+        u32::try_from(time.since(self.start).0 / SECOND).unwrap_or(u32::MAX)
     }
 
     /// Puts names to everything.
@@ -251,7 +273,7 @@ impl Accumulated {
                 (stall, stacks)
             })
             .collect();
-        let stacks = reader.stacks;
+        let mut stacks = reader.stacks;
         let kinds = kinds_of_tasks(&groups, &stalls, &stacks);
         for (key, (_, count), stack) in &groups {
             let stack = &stacks[*stack];
@@ -259,6 +281,10 @@ impl Accumulated {
             self.quality.unsymbolized += u64::from(*count) * u64::from(unnamed);
             let nameless = key.1.is_none() && has_ids(stack);
             self.quality.without_id += u64::from(*count) * u64::from(nameless);
+        }
+        let mut unsampled = unsampled(&self.threads, &groups, stacks.len());
+        if !unsampled.is_empty() {
+            stacks.push(unsampled_stack());
         }
         let mut samples: Vec<SampleGroup> = groups
             .into_iter()
@@ -274,6 +300,10 @@ impl Accumulated {
                 },
             )
             .collect();
+        if self.quality.lost == 0 {
+            weigh_by_switches(&mut samples, &self.threads);
+        }
+        samples.append(&mut unsampled);
         samples.sort_by_key(|group| (group.second, group.tid, group.stack, group.task));
         Outcome {
             runtimes: runtimes.iter().map(|runtime| runtime.info()).collect(),
@@ -286,9 +316,70 @@ impl Accumulated {
             threads: self.threads,
             kinds,
             quality: self.quality,
-            start: self.start.unwrap_or(Nanos::ZERO),
+            start: self.start,
             build_id: program_build_id(space),
+            stripped_runtime: match runtimes {
+                [] => runtime::stripped(space),
+                _ => None,
+            },
         }
+    }
+}
+
+/// Samples tell how a thread's time is divided, but the switches tell exactly how
+/// long it is: above all for threads that live for a few periods, whose last part of
+/// a period is never sampled.
+fn weigh_by_switches(samples: &mut [SampleGroup], threads: &BTreeMap<Tid, ThreadSeen>) {
+    let mut sampled: HashMap<Tid, u64> = HashMap::new();
+    for group in samples.iter() {
+        *sampled.entry(group.tid).or_default() += group.time.0;
+    }
+    for group in samples {
+        let exact = threads.get(&group.tid).map_or(0, ThreadSeen::on_cpu_total);
+        let told = sampled.get(&group.tid).copied().unwrap_or(0);
+        if exact == 0 || told == 0 {
+            continue;
+        }
+        let weighed = u128::from(group.time.0) * u128::from(exact) / u128::from(told);
+        group.time = Nanos(u64::try_from(weighed).unwrap_or(u64::MAX));
+    }
+}
+
+/// The time of threads that ran too briefly to be sampled: a new thread's clock
+/// begins anew, so one that ends within a period gives no sample. How long they
+/// were on a CPU is known from the switches all the same.
+fn unsampled(
+    threads: &BTreeMap<Tid, ThreadSeen>,
+    groups: &[(GroupKey, (Nanos, u32), usize)],
+    stack: usize,
+) -> Vec<SampleGroup> {
+    let sampled: HashSet<Tid> = groups.iter().map(|((_, _, tid, _), ..)| *tid).collect();
+    let brief = threads.iter().filter(|(tid, _)| !sampled.contains(tid));
+    brief
+        .flat_map(|(tid, thread)| {
+            thread.on_cpu.iter().map(|(second, time)| SampleGroup {
+                stack,
+                task: None,
+                kind: None,
+                tid: *tid,
+                second: *second,
+                time: *time,
+                count: 0,
+            })
+        })
+        .collect()
+}
+
+fn unsampled_stack() -> LogicalStack {
+    LogicalStack {
+        frames: vec![Frame {
+            function: "[ran too briefly to be sampled]".into(),
+            file: None,
+            line: None,
+            kind: FrameKind::Sync,
+            origin: Origin::Unknown,
+        }],
+        task: None,
     }
 }
 

@@ -85,6 +85,13 @@ fn branches(module: &Module, start: Svma, size: u64) -> Vec<Svma> {
     targets
 }
 
+/// Tokio in a program without symbols.
+pub(in crate::runtime) fn stripped(space: &AddressSpace) -> Option<String> {
+    // The program comes first; libraries are not searched for panic messages.
+    let (_, program) = space.modules().next()?;
+    version(program).map(|version| format!("tokio {version}"))
+}
+
 /// Panic messages carry the path of their source, and with it the version:
 /// `…/tokio-1.54.1/src/…`.
 fn version(module: &Module) -> Option<String> {

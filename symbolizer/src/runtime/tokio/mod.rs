@@ -10,6 +10,7 @@ use super::{Anchor, Polled, ProgressReader, Runtime, RuntimeInfo, SeenStack};
 use crate::module::AddressSpace;
 use crate::names::SourceFrame;
 use detect::Detected;
+pub(super) use detect::stripped;
 use progress::Workers;
 use running::PollFrames;
 

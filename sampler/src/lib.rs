@@ -10,8 +10,8 @@
 //! * [`OffCpu`] makes of these events the intervals that threads spent off their CPUs.
 //! * [`LiveProcess`] reads memory in batches ([`ReadMemory`]) and tells of mappings and threads
 //!   ([`Process`]). [`thread_pointer`] finds a thread's thread-local data.
-//! * [`Recording`] writes down all of this as it happens, and [`Replay`] gives it again without the
-//!   process and without privileges.
+//! * [`Capture`] writes down what came of this, step by step, with every answer of the process, and
+//!   [`Replay`] gives it again without the process and without privileges.
 //!
 //! # What it does not do
 //!
@@ -55,6 +55,7 @@ mod error;
 mod event;
 mod guard;
 mod ids;
+mod kernel;
 mod launch;
 mod lineage;
 mod live;
@@ -76,9 +77,7 @@ mod tls;
 
 pub use arch::{REGISTER_COUNT, Register, Registers, syscall_name};
 pub use attachment::{Attachment, Footprint};
-pub use capture::{
-    CaptureHeader, RecordedProcess, RecordedSource, Recording, Replay, ReplayProcess, ReplaySource,
-};
+pub use capture::{Capture, RecordedProcess, Replay, ReplayProcess};
 pub use error::Error;
 pub use event::{Event, Sample, StackCopy, SwitchReason};
 pub use ids::{Avma, Nanos, Pid, Tid};

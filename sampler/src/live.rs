@@ -2,16 +2,17 @@
 
 use crate::error::Error;
 use crate::ids::{Pid, Tid};
+use crate::kernel::KernelSymbols;
 use crate::maps;
 use crate::memory;
 use crate::process::{BlockedThread, Mapping, Process, ReadMemory, ReadRequest};
 use crate::procfs::{Folder, Stat};
 use crate::sys;
-use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// A running process. It is held by more than its number: when it has ended and another
 /// process has its number, this value does not answer for the other.
@@ -22,10 +23,11 @@ pub struct LiveProcess {
     /// Kernels before 5.3 have none.
     handle: Option<OwnedFd>,
     start_time: u64,
+    kernel: OnceLock<KernelSymbols>,
 }
 
 /// What a process is, for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// Its number.
     pub pid: Pid,
@@ -72,6 +74,7 @@ impl LiveProcess {
             folder,
             handle,
             start_time,
+            kernel: OnceLock::new(),
         })
     }
 
@@ -174,7 +177,13 @@ impl Process for LiveProcess {
     fn blocked_in(&self, tid: Tid) -> Option<BlockedThread> {
         self.folder.blocked_in(tid)
     }
+
     fn own_number(&self, tid: Tid) -> Option<u32> {
         self.folder.own_number(tid)
+    }
+
+    fn kernel_function(&self, address: u64) -> Option<String> {
+        let symbols = self.kernel.get_or_init(KernelSymbols::load);
+        symbols.name(address).map(str::to_owned)
     }
 }

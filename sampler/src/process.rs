@@ -80,6 +80,11 @@ pub trait Process: ReadMemory {
     fn own_number(&self, tid: Tid) -> Option<u32> {
         Some(tid.0)
     }
+
+    /// The function of the kernel at an address, where we may know it.
+    fn kernel_function(&self, _address: u64) -> Option<String> {
+        None
+    }
 }
 
 impl<T: ReadMemory + ?Sized> ReadMemory for Arc<T> {
@@ -111,6 +116,10 @@ impl<T: Process + ?Sized> Process for Arc<T> {
 
     fn own_number(&self, tid: Tid) -> Option<u32> {
         (**self).own_number(tid)
+    }
+
+    fn kernel_function(&self, address: u64) -> Option<String> {
+        (**self).kernel_function(address)
     }
 }
 

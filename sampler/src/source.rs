@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::ids::Nanos;
 
-/// A stream of events: a live process, or a capture of one.
+/// A stream of events: a live process.
 pub trait SampleSource {
     /// Hands every event that is complete to `sink`, in the order of time, and
     /// returns the moment up to which nothing is missing: no later call gives an
@@ -28,7 +28,7 @@ pub trait SampleSource {
 }
 
 /// What we are allowed to see of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Abilities {
     /// Time in the kernel is sampled, and kernel frames come with it.
     pub kernel: bool,

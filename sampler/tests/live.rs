@@ -3,15 +3,14 @@
 mod target;
 
 use awaitscope_sampler::{
-    Attachment, CaptureHeader, Children, Error, Event, Finished, LiveProcess, Mapped, Nanos,
-    OffCpu, Options, Pid, Process, Recording, Replay, Sample, SampleSource, SwitchReason, Tid,
-    syscall_name, thread_pointer,
+    Attachment, Capture, Children, Error, Event, Finished, LiveProcess, Mapped, Mapping, Nanos,
+    OffCpu, Options, Pid, Process, Replay, Sample, SampleSource, SwitchReason, Tid, syscall_name,
+    thread_pointer,
 };
 use nix::time::{ClockId, clock_gettime};
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::Duration;
 use target::{Target, lost, program, status, watch, watch_until};
 
@@ -107,11 +106,8 @@ fn a_sample_points_into_code_and_its_stack_begins_at_the_stack_pointer() {
         .expect("mappings");
     assert!(samples(&events).count() > 50);
     for sample in samples(&events) {
-        let holds = |address| {
-            move |mapping: &&awaitscope_sampler::Mapping| {
-                mapping.start <= address && address < mapping.end
-            }
-        };
+        let holds =
+            |address| move |mapping: &&Mapping| mapping.start <= address && address < mapping.end;
         let code = mappings
             .iter()
             .find(holds(sample.registers.ip()))
@@ -580,60 +576,74 @@ fn what_cannot_be_watched_says_why() {
     );
 }
 
+/// What someone learns of a process from a few events.
+type Learnt = (
+    Vec<Option<u64>>,
+    Vec<Mapping>,
+    Vec<Tid>,
+    Vec<Option<String>>,
+);
+
+fn learn(events: &[Event], process: &dyn Process) -> Learnt {
+    let words = samples(events).map(|sample| process.read_word(sample.registers.sp()));
+    let words = words.collect();
+    let mappings = process.mappings().expect("mappings");
+    let threads = process.threads().expect("threads");
+    let names = threads.iter().map(|&tid| process.thread_name(tid));
+    let names = names.collect();
+    (words, mappings, threads, names)
+}
+
 #[test]
 fn a_capture_of_a_live_process_replays_without_it() {
     let _turn = target::turn();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("burn.capture");
     let target = Target::ready(&["burn", "2"]);
-    let attachment = Attachment::attach(target.pid(), &at_rate(499)).expect("attached");
-    let live = Arc::new(LiveProcess::open(target.pid()).expect("a process"));
-    let header = CaptureHeader {
-        facts: live.facts().expect("facts"),
-        abilities: attachment.abilities(),
-        begin: Nanos::now(),
-        period: at_rate(499).period().expect("a rate"),
-        note: String::new(),
-    };
-    // What someone who looks at the process learns in ten drains.
-    let look = |source: &mut dyn SampleSource, process: &dyn Process| {
-        let mut learnt = Vec::new();
-        for _ in 0..10 {
-            let mut events = Vec::new();
-            let horizon = source
-                .drain(&mut |event| events.push(event))
-                .expect("drained");
-            let words: Vec<Option<u64>> = samples(&events)
-                .map(|sample| process.read_word(sample.registers.sp()))
-                .collect();
-            let mappings = process.mappings().expect("mappings");
-            let threads = process.threads().expect("threads");
-            let names: Vec<_> = threads
-                .iter()
-                .map(|&tid| process.thread_name(tid))
-                .collect();
-            learnt.push((horizon, events, words, mappings, threads, names));
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        learnt
-    };
-    let recording = Recording::create(&path, &header).expect("begun");
-    let process = recording.process(Arc::clone(&live));
-    let first = look(&mut recording.source(attachment), &process);
-    recording.finish().expect("finished");
-    assert!(
-        first
-            .iter()
-            .map(|round| samples(&round.1).count())
-            .sum::<usize>()
-            > 10
-    );
+    let mut attachment = Attachment::attach(target.pid(), &at_rate(499)).expect("attached");
+    let capture = Capture::create(&path, target.pid()).expect("begun");
+    let process = capture.process(LiveProcess::open(target.pid()).expect("a process"));
+    let mut first = Vec::new();
+    for _ in 0..10 {
+        let mut events = Vec::new();
+        attachment
+            .drain(&mut |event| events.push(event))
+            .expect("drained");
+        capture.step(&events);
+        let learnt = learn(&events, &process);
+        first.push((events, learnt));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    capture.finish(&"ten drains").expect("finished");
+    let count = first.iter().map(|(events, _)| samples(events).count());
+    assert!(count.sum::<usize>() > 10);
+    let pid = target.pid();
     drop(target);
 
-    let mut replay = Replay::open(&path).expect("opened");
-    assert_eq!(replay.header, header);
-    let again = look(&mut replay.source, &replay.process);
+    let (about, mut replay) = Replay::open::<String>(&path).expect("opened");
+    let process = replay.process();
+    assert_eq!((about.as_str(), process.pid()), ("ten drains", pid));
+    let mut again = Vec::new();
+    while let Some(events) = replay.step::<Vec<Event>>().expect("whole") {
+        let learnt = learn(&events, &*process);
+        again.push((events, learnt));
+    }
     assert!(again == first, "the replay differs");
+    assert_eq!(process.unknown(), 0);
+}
+
+#[test]
+fn the_names_of_the_kernel_are_those_of_kallsyms() {
+    let process = LiveProcess::open(Pid(std::process::id())).expect("a process");
+    let symbols = fs::read_to_string("/proc/kallsyms").expect("kallsyms");
+    let line = symbols.lines().find(|line| line.ends_with(" T schedule"));
+    let line = line.expect("every kernel has it, and root may know where");
+    let address = u64::from_str_radix(&line[..16], 16).expect("an address");
+    assert_eq!(
+        process.kernel_function(address).as_deref(),
+        Some("schedule")
+    );
+    assert_eq!(process.kernel_function(1), None);
 }
 
 #[test]
@@ -651,7 +661,7 @@ fn the_facts_of_a_process_are_those_it_was_started_with() {
     assert!(facts.name.starts_with("target-"), "{}", facts.name);
     process.can_read_memory().expect("readable");
     let mappings = process.mappings().expect("mappings");
-    let own = |mapping: &&awaitscope_sampler::Mapping| matches!(&mapping.what, Mapped::File { path, .. } if Some(path) == facts.exe.as_ref());
+    let own = |mapping: &&Mapping| matches!(&mapping.what, Mapped::File { path, .. } if Some(path) == facts.exe.as_ref());
     assert!(mappings.iter().filter(own).count() >= 3);
 }
 

@@ -2,7 +2,6 @@
 
 mod debugfile;
 mod frame;
-mod kernel;
 mod logical;
 mod module;
 pub mod names;
@@ -15,7 +14,7 @@ pub use debugfile::DebugFiles;
 pub use frame::{Frame, FrameKind, Origin};
 pub use logical::{LogicalStack, StackTask, logical_stack};
 pub use module::{
-    AddressSpace, Binaries, BuildId, DebugTier, DwarfReader, Image, Module, ModuleError, ModuleId,
-    Place, Root, SectionBytes, Svma, Symbol, SymbolKind, SymbolTable, TlsSegment,
+    AddressSpace, Binaries, Build, BuildId, DebugTier, DwarfReader, Image, Module, ModuleError,
+    ModuleId, Place, Root, SectionBytes, Svma, Symbol, SymbolKind, SymbolTable, TlsSegment,
 };
 pub use unwind::{PhysicalFrame, ReadStack, StackReader, UnwindEnd, Unwinder};

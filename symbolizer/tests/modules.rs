@@ -5,8 +5,8 @@ mod target;
 
 use awaitscope_sampler::{Avma, Mapped, Mapping, Permissions};
 use awaitscope_symbolizer::{
-    AddressSpace, Binaries, BuildId, DebugFiles, DebugTier, DwarfReader, Module, ModuleError,
-    Place, Svma, SymbolKind,
+    AddressSpace, Binaries, Build, BuildId, DebugFiles, DebugTier, DwarfReader, Module,
+    ModuleError, Place, Svma, SymbolKind,
 };
 use gimli::{Reader, Section};
 use std::path::{Path, PathBuf};
@@ -332,8 +332,8 @@ fn strip(program: &Path, kept: &Path) {
 fn recorded(root: &Path, path: &Path, build_id: Option<BuildId>) -> AddressSpace {
     let binaries = Binaries::OnDisk {
         root: root.to_owned(),
-        build_ids: build_id
-            .map(|id| (path.to_owned(), id))
+        builds: build_id
+            .map(|id| (path.to_owned(), Build::Id(id)))
             .into_iter()
             .collect(),
     };
@@ -389,7 +389,10 @@ fn a_recorded_program_of_another_build_is_refused() {
     let path = Path::new("/").join(program.file_name().unwrap());
     let other = BuildId::new(&[1; 20]);
     let main = main_module(&recorded(root.path(), &path, other), &path);
-    assert!(matches!(main.image(), Err(ModuleError::Replaced { .. })));
+    assert!(matches!(
+        main.image(),
+        Err(ModuleError::AnotherBuild { .. })
+    ));
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn space_of(file: &[u8]) -> (tempfile::TempDir, AddressSpace) {
     std::fs::write(folder.path().join("program"), file).unwrap();
     let binaries = Binaries::OnDisk {
         root: folder.path().to_owned(),
-        build_ids: HashMap::new(),
+        builds: HashMap::new(),
     };
     let mut space = AddressSpace::new(binaries, DebugFiles::none());
     space.update(&[mapping(BASE, 0x10_0000, 0, "/program")], &Nothing);
@@ -332,7 +332,7 @@ proptest! {
             .collect();
         let binaries = Binaries::OnDisk {
             root: Path::new("/nonexistent").to_owned(),
-            build_ids: HashMap::new(),
+            builds: HashMap::new(),
         };
         let mut space = AddressSpace::new(binaries, DebugFiles::none());
         space.update(&mappings, &Nothing);

@@ -1,77 +1,61 @@
 //! Captures: all that was learnt from a live process, in a file, to be learnt again from
 //! there.
 //!
-//! A [`Recording`] stands between a live process and whoever looks at it, and writes down every event
-//! handed over and every answer given. A [`Replay`] gives the same events by the same drains, and the
-//! same answers to the same questions, without privileges and without the process; so that a case that
-//! was hard once becomes an ordinary, exact test.
+//! Whoever looks at a process takes what it brings in steps, and asks the process questions at each. A
+//! [`Capture`] writes down every step and, through a [`RecordedProcess`], every answer. A [`Replay`]
+//! gives the same steps, and at each of them the same answers to the same questions, without
+//! privileges and without the process; so that a case that was hard once becomes an ordinary, exact
+//! test. What a step is, is the caller's affair, and so is what a capture says of itself.
 //!
 //! **A capture holds memory of the process**: stacks and whatever was read, with all secrets in them. It
 //! is made only when asked for, and readable by its owner only (mode 0600).
 //!
-//! The file is eight bytes of magic, a version, and a zstd stream of entries: each a length and so many
-//! bytes of postcard. A capture may come from anywhere, so reading one is bounded: by
-//! [`ENTRY_LIMIT`] for each entry and [`ANSWERS_LIMIT`] for what is held of it at once.
+//! The file is eight bytes of magic, a version, the number of the process, and a zstd stream of
+//! entries; then what the capture says of itself, the length of that, and eight bytes that only a
+//! whole capture ends with. An entry is a length, what it is (a step or an answer), and postcard. A
+//! capture may come from anywhere, so reading one is bounded: by [`ENTRY_LIMIT`] for each entry and
+//! [`ANSWERS_LIMIT`] for the answers of a step.
 
 mod recording;
 mod replay;
 
-pub use recording::{RecordedProcess, RecordedSource, Recording};
-pub use replay::{Replay, ReplayProcess, ReplaySource};
+pub use recording::{Capture, RecordedProcess};
+pub use replay::{Replay, ReplayProcess};
 
-use crate::event::Event;
-use crate::ids::{Avma, Nanos, Tid};
-use crate::live::Facts;
+use crate::ids::{Avma, Tid};
 use crate::process::{BlockedThread, Mapping};
-use crate::source::Abilities;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 const MAGIC: [u8; 8] = *b"awscapt\n";
+const END: [u8; 8] = *b"whole\r\n\0";
 const VERSION: u32 = 1;
 
-/// No entry is longer. A sample has 65 KiB at most; a list of mappings is the longest.
+/// Magic, version and process.
+const START_LENGTH: u64 = 16;
+
+/// No entry is longer, and nothing that a capture says of itself. A stack has 256 KiB at most; a list
+/// of mappings is the longest.
 const ENTRY_LIMIT: usize = 16 << 20;
 
 /// More answers are not held.
 const ANSWERS_LIMIT: usize = 1 << 30;
 
-/// What a capture says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CaptureHeader {
-    /// The process.
-    pub facts: Facts,
-    /// What its events carry.
-    pub abilities: Abilities,
-    /// When it was attached, on the clock of the events.
-    pub begin: Nanos,
-    /// The CPU time between two samples.
-    pub period: Nanos,
-    /// Whatever the caller wants to find again.
-    pub note: String,
-}
+/// What an entry is.
+const STEP: u8 = b'S';
+const ANSWER: u8 = b'A';
 
-/// One thing that was learnt.
+/// One thing that was asked, and the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum Entry {
-    // The first two must stay the first: `is_event` goes by that.
-    Event(Event),
-    Drained(Nanos),
-    Header(CaptureHeader),
+enum Answer<'a> {
     Mappings(Option<Vec<Mapping>>),
     Threads(Option<Vec<Tid>>),
     ThreadName(Tid, Option<String>),
     BlockedIn(Tid, Option<BlockedThread>),
     OwnNumber(Tid, Option<u32>),
-    Read(Avma, Vec<u8>),
+    KernelFunction(u64, Option<String>),
+    Read(Avma, Cow<'a, [u8]>),
     Unread(Avma, u32),
-}
-
-impl Entry {
-    /// Whether the entry encoded in `bytes` is one of the stream of events, and not an answer. Postcard
-    /// begins an enum with the number of its variant.
-    fn is_of_stream(bytes: &[u8]) -> bool {
-        matches!(bytes.first(), Some(0 | 1))
-    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Writing down what is learnt from a process.
 
-use super::{CaptureHeader, ENTRY_LIMIT, Entry, MAGIC, VERSION};
+use super::{ANSWER, Answer, END, ENTRY_LIMIT, MAGIC, STEP, VERSION};
 use crate::error::Error;
-use crate::event::Event;
-use crate::ids::{Nanos, Pid, Tid};
-use crate::process::{BlockedThread, Mapping, Process, ReadMemory, ReadRequest};
-use crate::source::{Abilities, SampleSource};
+use crate::ids::{Pid, Tid};
+use crate::process::{BlockedThread, Mapped, Mapping, Process, ReadMemory, ReadRequest};
+use serde::Serialize;
+use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -15,17 +15,10 @@ use zstd::stream::write::Encoder;
 
 /// A capture being made. The file has its name only when it is finished.
 #[derive(Debug)]
-pub struct Recording {
+pub struct Capture {
     log: Arc<Mutex<Log>>,
     path: PathBuf,
     partial: PathBuf,
-}
-
-/// A source whose events are written down as they pass.
-#[derive(Debug)]
-pub struct RecordedSource<S> {
-    inner: S,
-    log: Arc<Mutex<Log>>,
 }
 
 /// A process whose answers are written down as they pass.
@@ -40,6 +33,7 @@ pub struct RecordedProcess<P> {
 struct Log {
     file: Option<Encoder<'static, File>>,
     failure: Option<io::Error>,
+    buffer: Vec<u8>,
 }
 
 impl std::fmt::Debug for Log {
@@ -50,16 +44,20 @@ impl std::fmt::Debug for Log {
     }
 }
 
-impl Recording {
-    /// Begins a capture in the file `path`.
+impl Capture {
+    /// Begins a capture of process `pid` in the file `path`.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn create(path: &Path, header: &CaptureHeader) -> Result<Self, Error> {
+    pub fn create(path: &Path, pid: Pid) -> Result<Self, Error> {
         let fail = |source: io::Error| Error::Capture {
             path: path.into(),
             source,
         };
+        // It will be replaced as a whole, which a device or a folder must not be.
+        if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            return Err(fail(io::Error::other("it is not a regular file")));
+        }
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.partial", std::process::id()));
         let partial = path.with_file_name(name);
@@ -69,30 +67,17 @@ impl Recording {
             .mode(0o600)
             .open(&partial)
             .map_err(fail)?;
-        let recording = Self {
+        let capture = Self {
             log: Arc::new(Mutex::new(Log {
                 file: None,
                 failure: None,
+                buffer: Vec::new(),
             })),
             path: path.into(),
             partial,
         };
-        let mut log = lock(&recording.log);
-        log.file = Some(begin(file).map_err(fail)?);
-        log.write(&Entry::Header(header.clone()));
-        if let Some(failure) = log.failure.take() {
-            return Err(fail(failure));
-        }
-        drop(log);
-        Ok(recording)
-    }
-
-    /// Writes down the events of `source` from now on.
-    pub fn source<S: SampleSource>(&self, source: S) -> RecordedSource<S> {
-        RecordedSource {
-            inner: source,
-            log: Arc::clone(&self.log),
-        }
+        lock(&capture.log).file = Some(begin(file, pid).map_err(fail)?);
+        Ok(capture)
     }
 
     /// Writes down the answers of `process` from now on.
@@ -103,11 +88,17 @@ impl Recording {
         }
     }
 
-    /// Ends the capture: what comes after is not written down any more.
+    /// Writes down a step: the answers that follow belong to it.
+    pub fn step(&self, step: &impl Serialize) {
+        lock(&self.log).write(STEP, step);
+    }
+
+    /// Ends the capture: what comes after is not written down any more. `about` is what it says of
+    /// itself. Returns how many bytes the file has.
     ///
     /// # Errors
     /// Something could not be written, now or before. Then there is no capture.
-    pub fn finish(self) -> Result<(), Error> {
+    pub fn finish(self, about: &impl Serialize) -> Result<u64, Error> {
         let fail = |source: io::Error| Error::Capture {
             path: self.path.clone(),
             source,
@@ -116,48 +107,80 @@ impl Recording {
         if let Some(failure) = log.failure.take() {
             return Err(fail(failure));
         }
-        if let Some(encoder) = log.file.take() {
-            let mut file = encoder.finish().map_err(fail)?;
-            file.flush().map_err(fail)?;
-        }
-        fs::rename(&self.partial, &self.path).map_err(fail)
+        let encoder = log.file.take();
+        drop(log);
+        let encoder = encoder.ok_or_else(|| fail(io::Error::other("it was finished before")))?;
+        let size = end(encoder, about).map_err(fail)?;
+        fs::rename(&self.partial, &self.path).map_err(fail)?;
+        Ok(size)
     }
 }
 
-impl Drop for Recording {
+impl Drop for Capture {
     fn drop(&mut self) {
         // After `finish` it is not there any more.
         let _ = fs::remove_file(&self.partial);
     }
 }
 
-fn begin(mut file: File) -> io::Result<Encoder<'static, File>> {
+fn begin(mut file: File, pid: Pid) -> io::Result<Encoder<'static, File>> {
     file.write_all(&MAGIC)?;
     file.write_all(&VERSION.to_le_bytes())?;
+    file.write_all(&pid.0.to_le_bytes())?;
     // Fast: this happens while we watch.
-    Encoder::new(file, 1)
+    let mut encoder = Encoder::new(file, 1)?;
+    encoder.include_checksum(true)?;
+    Ok(encoder)
+}
+
+fn end(encoder: Encoder<'static, File>, about: &impl Serialize) -> io::Result<u64> {
+    let mut file = encoder.finish()?;
+    let mut rest = postcard::to_stdvec(about).map_err(io::Error::other)?;
+    if rest.len() > ENTRY_LIMIT {
+        return Err(too_long(rest.len()));
+    }
+    // It fits: the limit does.
+    let length = rest.len() as u32;
+    rest.extend(length.to_le_bytes());
+    rest.extend(END);
+    file.write_all(&rest)?;
+    file.sync_data()?;
+    Ok(file.metadata()?.len())
+}
+
+fn too_long(length: usize) -> io::Error {
+    io::Error::other(format!("{length} bytes are more than an entry can have"))
 }
 
 impl Log {
-    fn write(&mut self, entry: &Entry) {
-        if let Err(error) = self.try_write(entry) {
+    fn write(&mut self, what: u8, entry: &impl Serialize) {
+        if let Err(error) = self.try_write(what, entry) {
             self.file = None;
             self.failure = Some(error);
         }
     }
 
-    fn try_write(&mut self, entry: &Entry) -> io::Result<()> {
+    fn answer(&mut self, answer: &Answer<'_>) {
+        self.write(ANSWER, answer);
+    }
+
+    fn try_write(&mut self, what: u8, entry: &impl Serialize) -> io::Result<()> {
         let Some(file) = &mut self.file else {
             return Ok(());
         };
-        let bytes = postcard::to_stdvec(entry).map_err(io::Error::other)?;
-        // An answer too long to be read again is one that will not be known.
-        if bytes.len() > ENTRY_LIMIT {
-            return Ok(());
+        let mut bytes = std::mem::take(&mut self.buffer);
+        bytes.clear();
+        bytes.extend([0, 0, 0, 0, what]);
+        let mut bytes = postcard::to_extend(entry, bytes).map_err(io::Error::other)?;
+        let length = bytes.len() - 4;
+        if length > ENTRY_LIMIT {
+            return Err(too_long(length));
         }
         // It fits: the limit does.
-        file.write_all(&(bytes.len() as u32).to_le_bytes())?;
-        file.write_all(&bytes)
+        bytes[..4].copy_from_slice(&(length as u32).to_le_bytes());
+        let written = file.write_all(&bytes);
+        self.buffer = bytes;
+        written
     }
 }
 
@@ -167,36 +190,9 @@ fn lock(log: &Mutex<Log>) -> MutexGuard<'_, Log> {
     log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<S: SampleSource> RecordedSource<S> {
-    fn pass(
-        &mut self,
-        sink: &mut dyn FnMut(Event),
-        drain: impl FnOnce(&mut S, &mut dyn FnMut(Event)) -> Result<Nanos, Error>,
-    ) -> Result<Nanos, Error> {
-        let Self { inner, log } = self;
-        let horizon = drain(inner, &mut |event| {
-            let entry = Entry::Event(event);
-            lock(log).write(&entry);
-            if let Entry::Event(event) = entry {
-                sink(event);
-            }
-        })?;
-        lock(log).write(&Entry::Drained(horizon));
-        Ok(horizon)
-    }
-}
-
-impl<S: SampleSource> SampleSource for RecordedSource<S> {
-    fn drain(&mut self, sink: &mut dyn FnMut(Event)) -> Result<Nanos, Error> {
-        self.pass(sink, |inner, sink| inner.drain(sink))
-    }
-
-    fn finish(&mut self, sink: &mut dyn FnMut(Event)) -> Result<Nanos, Error> {
-        self.pass(sink, |inner, sink| inner.finish(sink))
-    }
-
-    fn abilities(&self) -> Abilities {
-        self.inner.abilities()
+impl<P> RecordedProcess<P> {
+    fn note(&self, answer: &Answer<'_>) {
+        lock(&self.log).answer(answer);
     }
 }
 
@@ -205,11 +201,11 @@ impl<P: Process> ReadMemory for RecordedProcess<P> {
         self.inner.read_many(requests);
         let mut log = lock(&self.log);
         for request in requests {
-            log.write(&if request.done {
-                Entry::Read(request.address, request.into.to_vec())
+            log.answer(&if request.done {
+                Answer::Read(request.address, Cow::Borrowed(&*request.into))
             } else {
                 let length = u32::try_from(request.into.len()).unwrap_or(u32::MAX);
-                Entry::Unread(request.address, length)
+                Answer::Unread(request.address, length)
             });
         }
     }
@@ -222,33 +218,50 @@ impl<P: Process> Process for RecordedProcess<P> {
 
     fn mappings(&self) -> Result<Vec<Mapping>, Error> {
         let answer = self.inner.mappings();
-        let known = answer.as_ref().ok().cloned();
-        lock(&self.log).write(&Entry::Mappings(known));
+        let known = answer.as_ref().ok();
+        let known = known.map(|mappings| mappings.iter().map(portable).collect());
+        self.note(&Answer::Mappings(known));
         answer
     }
 
     fn threads(&self) -> Result<Vec<Tid>, Error> {
         let answer = self.inner.threads();
-        let known = answer.as_ref().ok().cloned();
-        lock(&self.log).write(&Entry::Threads(known));
+        self.note(&Answer::Threads(answer.as_ref().ok().cloned()));
         answer
     }
 
     fn thread_name(&self, tid: Tid) -> Option<String> {
         let answer = self.inner.thread_name(tid);
-        lock(&self.log).write(&Entry::ThreadName(tid, answer.clone()));
+        self.note(&Answer::ThreadName(tid, answer.clone()));
         answer
     }
 
     fn blocked_in(&self, tid: Tid) -> Option<BlockedThread> {
         let answer = self.inner.blocked_in(tid);
-        lock(&self.log).write(&Entry::BlockedIn(tid, answer));
+        self.note(&Answer::BlockedIn(tid, answer));
         answer
     }
 
     fn own_number(&self, tid: Tid) -> Option<u32> {
         let answer = self.inner.own_number(tid);
-        lock(&self.log).write(&Entry::OwnNumber(tid, answer));
+        self.note(&Answer::OwnNumber(tid, answer));
         answer
     }
+
+    fn kernel_function(&self, address: u64) -> Option<String> {
+        let answer = self.inner.kernel_function(address);
+        self.note(&Answer::KernelFunction(address, answer.clone()));
+        answer
+    }
+}
+
+/// The mapping with a path that is text, which a file name need not be.
+fn portable(mapping: &Mapping) -> Mapping {
+    let mut mapping = mapping.clone();
+    if let Mapped::File { path, .. } = &mut mapping.what
+        && let Cow::Owned(text) = path.to_string_lossy()
+    {
+        *path = text.into();
+    }
+    mapping
 }

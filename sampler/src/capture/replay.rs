@@ -1,41 +1,30 @@
 //! Learning again what was learnt once.
 
-use super::{ANSWERS_LIMIT, CaptureHeader, ENTRY_LIMIT, Entry, MAGIC, VERSION};
+use super::{ANSWER, ANSWERS_LIMIT, Answer, END, ENTRY_LIMIT, MAGIC, START_LENGTH, STEP, VERSION};
 use crate::error::Error;
-use crate::event::Event;
-use crate::ids::{Avma, Nanos, Pid, Tid};
+use crate::ids::{Avma, Pid, Tid};
 use crate::process::{BlockedThread, Mapping, Process, ReadMemory, ReadRequest};
-use crate::source::{Abilities, SampleSource};
+use serde::de::DeserializeOwned;
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::hash::Hash;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Take};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zstd::stream::read::Decoder;
 
 /// A capture, opened.
 #[derive(Debug)]
 pub struct Replay {
-    /// What it says of itself.
-    pub header: CaptureHeader,
-    /// Its events.
-    pub source: ReplaySource,
-    /// Its answers.
-    pub process: ReplayProcess,
-}
-
-/// Gives the events of a capture, by the same drains as when it was made.
-#[derive(Debug)]
-pub struct ReplaySource {
     entries: Entries,
-    abilities: Abilities,
-    horizon: Nanos,
-    over: bool,
+    /// `entries` stands at a step that was not given yet.
+    ahead: bool,
+    process: Arc<ReplayProcess>,
 }
 
-/// Answers what was asked when the capture was made: each question in the order in which it was
-/// asked then, whatever else was asked in between. What was not asked, or less often, is not known.
+/// Answers what was asked at this step when the capture was made: each question in the order in which
+/// it was asked then, whatever else was asked in between. What was not asked, or less often, is not
+/// known.
 ///
 /// Memory is more forgiving: what was read in another way, as part of a longer read, is known too.
 #[derive(Debug)]
@@ -45,89 +34,106 @@ pub struct ReplayProcess {
 }
 
 impl Replay {
-    /// Opens a capture.
+    /// Whether a file is a capture, by how it begins.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn is_capture(path: &Path) -> Result<bool, Error> {
+        let mut start = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut start))
+            .map_err(|source| Error::Capture {
+                path: path.into(),
+                source,
+            })?;
+        Ok(start == MAGIC)
+    }
+
+    /// Opens a capture. Returns what it says of itself, too.
     ///
     /// # Errors
     /// The file cannot be read, is none, or of another version, or damaged.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        // Once for the answers, which may be asked for in another rhythm than that of the
-        // drains, and once for the events, which may be many.
-        let mut entries = Entries::open(path)?;
-        let header = entries.header()?;
+    pub fn open<A: DeserializeOwned>(path: &Path) -> Result<(A, Self), Error> {
+        let (about, pid, entries) = Entries::open(path)?;
+        let mut replay = Self {
+            entries,
+            ahead: false,
+            process: Arc::new(ReplayProcess {
+                pid,
+                answers: Mutex::default(),
+            }),
+        };
+        replay.go_on()?;
+        Ok((about, replay))
+    }
+
+    /// The process, as it is at this step.
+    #[must_use]
+    pub fn process(&self) -> Arc<ReplayProcess> {
+        Arc::clone(&self.process)
+    }
+
+    /// Goes to the next step. At the end there is none, and the process stays as it was at the last.
+    ///
+    /// # Errors
+    /// The file cannot be read any more, or is damaged.
+    pub fn step<S: DeserializeOwned>(&mut self) -> Result<Option<S>, Error> {
+        if !self.ahead {
+            return Ok(None);
+        }
+        let step = self.entries.decode()?;
+        self.go_on()?;
+        Ok(Some(step))
+    }
+
+    /// That the capture is damaged, where its content shows it.
+    #[must_use]
+    pub fn damaged(&self, why: &str) -> Error {
+        self.entries.damaged(why)
+    }
+
+    /// Takes the answers up to the next step.
+    fn go_on(&mut self) -> Result<(), Error> {
         let mut answers = Answers::default();
         let mut held = 0;
-        while let Some(bytes) = entries.next_bytes()? {
-            if Entry::is_of_stream(bytes) {
-                continue;
+        self.ahead = loop {
+            match self.entries.go_on()? {
+                None => break false,
+                Some(STEP) => break true,
+                Some(ANSWER) => {}
+                Some(_) => return Err(self.entries.damaged("an entry is of no known kind")),
             }
-            held += bytes.len();
+            let answer: Answer<'static> = self.entries.decode()?;
+            held += size_in_memory(&answer);
             if held > ANSWERS_LIMIT {
-                return Err(entries.damaged("it holds more than can be held in memory"));
+                return Err(self.entries.damaged("it holds more than fits into memory"));
             }
-            let entry = entries.decode()?;
-            answers.take(entry);
-        }
-        let mut entries = Entries::open(path)?;
-        entries.header()?;
-        Ok(Self {
-            source: ReplaySource {
-                entries,
-                abilities: header.abilities,
-                horizon: header.begin,
-                over: false,
-            },
-            process: ReplayProcess {
-                pid: header.facts.pid,
-                answers: Mutex::new(answers),
-            },
-            header,
-        })
+            answers.take(answer);
+        };
+        let mut process = self.process.answers();
+        answers.unknown = process.unknown;
+        *process = answers;
+        Ok(())
     }
 }
 
-impl ReplaySource {
-    /// Whether all events have been given.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.over
-    }
-}
-
-impl SampleSource for ReplaySource {
-    fn drain(&mut self, sink: &mut dyn FnMut(Event)) -> Result<Nanos, Error> {
-        while let Some(bytes) = self.entries.next_bytes()? {
-            if !Entry::is_of_stream(bytes) {
-                continue;
-            }
-            match self.entries.decode()? {
-                Entry::Event(event) => sink(event),
-                Entry::Drained(horizon) => {
-                    self.horizon = horizon;
-                    return Ok(horizon);
-                }
-                _ => {}
-            }
+/// How much room an answer takes, roughly, with its place in the tables.
+fn size_in_memory(answer: &Answer<'_>) -> usize {
+    const PLACE: usize = 256;
+    PLACE
+        + match answer {
+            Answer::Mappings(Some(mappings)) => mappings.len() * PLACE,
+            Answer::Threads(Some(threads)) => threads.len() * size_of::<Tid>(),
+            Answer::ThreadName(_, Some(text)) | Answer::KernelFunction(_, Some(text)) => text.len(),
+            Answer::Read(_, bytes) => bytes.len(),
+            _ => 0,
         }
-        self.over = true;
-        Ok(self.horizon)
-    }
-
-    fn finish(&mut self, sink: &mut dyn FnMut(Event)) -> Result<Nanos, Error> {
-        while !self.over {
-            self.drain(sink)?;
-        }
-        Ok(self.horizon)
-    }
-
-    fn abilities(&self) -> Abilities {
-        self.abilities
-    }
 }
 
 /// The entries of a file, one after the other.
 struct Entries {
     path: PathBuf,
-    stream: Decoder<'static, BufReader<File>>,
+    stream: Decoder<'static, BufReader<Take<File>>>,
     bytes: Vec<u8>,
 }
 
@@ -140,48 +146,34 @@ impl std::fmt::Debug for Entries {
 }
 
 impl Entries {
-    fn open(path: &Path) -> Result<Self, Error> {
+    fn open<A: DeserializeOwned>(path: &Path) -> Result<(A, Pid, Self), Error> {
         let fail = |source: io::Error| Error::Capture {
             path: path.into(),
             source,
         };
-        let mut file = File::open(path).map_err(fail)?;
-        let foreign = |why: String| Error::NotACapture {
+        let foreign = |why: &str| Error::NotACapture {
             path: path.into(),
-            why,
+            why: why.into(),
         };
-        let mut start = [0; MAGIC.len() + 4];
-        file.read_exact(&mut start)
-            .map_err(|_| foreign("it is too short".into()))?;
-        let [magic @ .., v0, v1, v2, v3] = start;
-        if magic != MAGIC {
-            return Err(foreign("it does not begin like one".into()));
-        }
-        let version = u32::from_le_bytes([v0, v1, v2, v3]);
-        if version != VERSION {
-            return Err(foreign(format!(
-                "its version is {version}, and {VERSION} is known"
-            )));
-        }
-        let stream = Decoder::new(file).map_err(fail)?;
-        Ok(Self {
+        let mut file = File::open(path).map_err(fail)?;
+        let pid = read_start(&mut file).map_err(|why| foreign(&why))?;
+        let (about, end) = read_end(&mut file).map_err(fail)?.ok_or_else(|| {
+            foreign("it is cut short; copy it again from where it was made, or record anew")
+        })?;
+        let about = postcard::from_bytes(&about)
+            .map_err(|_| foreign("what it says of itself makes no sense"))?;
+        file.seek(SeekFrom::Start(START_LENGTH)).map_err(fail)?;
+        let stream = Decoder::new(file.take(end - START_LENGTH)).map_err(fail)?;
+        let entries = Self {
             path: path.into(),
-            stream,
+            stream: stream.single_frame(),
             bytes: Vec::new(),
-        })
+        };
+        Ok((about, pid, entries))
     }
 
-    fn header(&mut self) -> Result<CaptureHeader, Error> {
-        if self.next_bytes()?.is_some()
-            && let Entry::Header(header) = self.decode()?
-        {
-            return Ok(header);
-        }
-        Err(self.damaged("it does not say what it is of"))
-    }
-
-    /// Goes on to the next entry; `None` at the end.
-    fn next_bytes(&mut self) -> Result<Option<&[u8]>, Error> {
+    /// Goes on to the next entry and says what it is; `None` at the end.
+    fn go_on(&mut self) -> Result<Option<u8>, Error> {
         let mut length = [0; 4];
         match self.stream.read(&mut length[..1]) {
             Ok(0) => return Ok(None),
@@ -200,16 +192,17 @@ impl Entries {
             .by_ref()
             .take(length as u64)
             .read_to_end(&mut self.bytes);
-        match read {
-            Ok(read) if read == length => Ok(Some(&self.bytes)),
-            Ok(_) => Err(self.damaged("it ends in the middle")),
-            Err(error) => Err(self.broken(&error)),
+        match (read, self.bytes.first()) {
+            (Ok(read), Some(what)) if read == length => Ok(Some(*what)),
+            (Ok(_), _) => Err(self.damaged("it ends in the middle")),
+            (Err(error), _) => Err(self.broken(&error)),
         }
     }
 
-    /// What the entry is that `next_bytes` went on to.
-    fn decode(&self) -> Result<Entry, Error> {
-        postcard::from_bytes(&self.bytes).map_err(|_| self.damaged("an entry makes no sense"))
+    /// What the entry holds that `go_on` went to.
+    fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let bytes = self.bytes.get(1..).unwrap_or_default();
+        postcard::from_bytes(bytes).map_err(|_| self.damaged("an entry makes no sense"))
     }
 
     fn damaged(&self, why: &str) -> Error {
@@ -224,6 +217,50 @@ impl Entries {
     }
 }
 
+/// Whose capture it is, or why it is none.
+fn read_start(file: &mut File) -> Result<Pid, String> {
+    let mut start = [0; START_LENGTH as usize];
+    file.read_exact(&mut start)
+        .map_err(|_| "it is too short".to_owned())?;
+    let [magic @ .., v0, v1, v2, v3, p0, p1, p2, p3] = start;
+    if magic != MAGIC {
+        return Err("it does not begin like one".to_owned());
+    }
+    let version = u32::from_le_bytes([v0, v1, v2, v3]);
+    if version != VERSION {
+        return Err(format!("its version is {version}, and {VERSION} is known"));
+    }
+    Ok(Pid(u32::from_le_bytes([p0, p1, p2, p3])))
+}
+
+/// What stands behind the entries, and where they end; nothing if the file is not whole.
+fn read_end(file: &mut File) -> io::Result<Option<(Vec<u8>, u64)>> {
+    const LAST: usize = 4 + END.len();
+    let size = file.seek(SeekFrom::End(0))?;
+    let Some(at) = size
+        .checked_sub(LAST as u64)
+        .filter(|at| *at >= START_LENGTH)
+    else {
+        return Ok(None);
+    };
+    file.seek(SeekFrom::Start(at))?;
+    let mut last = [0; LAST];
+    file.read_exact(&mut last)?;
+    let [l0, l1, l2, l3, end @ ..] = last;
+    let length = u32::from_le_bytes([l0, l1, l2, l3]);
+    let begin = at.checked_sub(length.into());
+    let Some(begin) = begin.filter(|begin| *begin >= START_LENGTH) else {
+        return Ok(None);
+    };
+    if end != END || length as usize > ENTRY_LIMIT {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::Start(begin))?;
+    let mut about = vec![0; length as usize];
+    file.read_exact(&mut about)?;
+    Ok(Some((about, begin)))
+}
+
 /// The answers to one kind of question, each asked about a `K`.
 type Queues<K, T> = HashMap<K, VecDeque<T>>;
 
@@ -234,20 +271,28 @@ struct Answers {
     names: Queues<Tid, Option<String>>,
     blocked: Queues<Tid, Option<BlockedThread>>,
     own_numbers: Queues<Tid, Option<u32>>,
+    kernel_functions: Queues<u64, Option<String>>,
     memory: Memory,
+    /// How many questions had no answer here, at any step.
+    unknown: u64,
 }
 
 impl Answers {
-    fn take(&mut self, entry: Entry) {
-        match entry {
-            Entry::Mappings(answer) => self.mappings.push_back(answer),
-            Entry::Threads(answer) => self.threads.push_back(answer),
-            Entry::ThreadName(tid, answer) => put(&mut self.names, tid, answer),
-            Entry::BlockedIn(tid, answer) => put(&mut self.blocked, tid, answer),
-            Entry::OwnNumber(tid, answer) => put(&mut self.own_numbers, tid, answer),
-            Entry::Read(address, bytes) => self.memory.take(address, bytes.len(), Some(bytes)),
-            Entry::Unread(address, length) => self.memory.take(address, length as usize, None),
-            Entry::Event(_) | Entry::Drained(_) | Entry::Header(_) => {}
+    fn take(&mut self, answer: Answer<'static>) {
+        match answer {
+            Answer::Mappings(answer) => self.mappings.push_back(answer),
+            Answer::Threads(answer) => self.threads.push_back(answer),
+            Answer::ThreadName(tid, answer) => put(&mut self.names, tid, answer),
+            Answer::BlockedIn(tid, answer) => put(&mut self.blocked, tid, answer),
+            Answer::OwnNumber(tid, answer) => put(&mut self.own_numbers, tid, answer),
+            Answer::KernelFunction(address, answer) => {
+                put(&mut self.kernel_functions, address, answer);
+            }
+            Answer::Read(address, bytes) => {
+                let length = bytes.len();
+                self.memory.take(address, length, Some(bytes.into_owned()));
+            }
+            Answer::Unread(address, length) => self.memory.take(address, length as usize, None),
         }
     }
 }
@@ -287,24 +332,16 @@ impl Memory {
         self.reads.push((address, bytes));
     }
 
-    fn read(&mut self, address: Avma, into: &mut [u8]) -> bool {
+    /// Whether it could be read, if that is known.
+    fn read(&mut self, address: Avma, into: &mut [u8]) -> Option<bool> {
         if let Some(index) = next(&mut self.exact, &(address, into.len())) {
             self.last = index;
-            return match &self.reads[index].1 {
-                Some(bytes) => {
-                    into.copy_from_slice(bytes);
-                    true
-                }
-                None => false,
-            };
+            let bytes = self.reads[index].1.as_deref();
+            bytes.inspect(|bytes| into.copy_from_slice(bytes));
+            return Some(bytes.is_some());
         }
-        match self.part_of_another(address, into.len()) {
-            Some(bytes) => {
-                into.copy_from_slice(bytes);
-                true
-            }
-            None => false,
-        }
+        into.copy_from_slice(self.part_of_another(address, into.len())?);
+        Some(true)
     }
 
     /// The bytes as part of another read: the first after what was read last, or the last before.
@@ -325,16 +362,33 @@ impl Memory {
 }
 
 impl ReplayProcess {
+    /// How many questions were asked so far that were not asked when the capture was made: by
+    /// another version of whoever asks, or because files differ that it looks into, too.
+    #[must_use]
+    pub fn unknown(&self) -> u64 {
+        self.answers().unknown
+    }
+
     fn answers(&self) -> MutexGuard<'_, Answers> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer, if it is known.
+    fn answer<T>(&self, of: impl FnOnce(&mut Answers) -> Option<T>) -> Option<T> {
+        let mut answers = self.answers();
+        let answer = of(&mut answers);
+        if answer.is_none() {
+            answers.unknown += 1;
+        }
+        answer
     }
 }
 
 impl ReadMemory for ReplayProcess {
     fn read_many(&self, requests: &mut [ReadRequest<'_>]) {
-        let memory = &mut self.answers().memory;
         for request in requests {
-            request.done = memory.read(request.address, request.into);
+            let read = |answers: &mut Answers| answers.memory.read(request.address, request.into);
+            request.done = self.answer(read).unwrap_or(false);
         }
     }
 }
@@ -345,7 +399,7 @@ impl Process for ReplayProcess {
     }
 
     fn mappings(&self) -> Result<Vec<Mapping>, Error> {
-        match self.answers().mappings.pop_front() {
+        match self.answer(|answers| answers.mappings.pop_front()) {
             Some(Some(mappings)) => Ok(mappings),
             Some(None) => Err(Error::NoSuchProcess(self.pid)),
             None => Err(Error::NotCaptured("its mappings")),
@@ -353,7 +407,7 @@ impl Process for ReplayProcess {
     }
 
     fn threads(&self) -> Result<Vec<Tid>, Error> {
-        match self.answers().threads.pop_front() {
+        match self.answer(|answers| answers.threads.pop_front()) {
             Some(Some(threads)) => Ok(threads),
             Some(None) => Err(Error::NoSuchProcess(self.pid)),
             None => Err(Error::NotCaptured("its threads")),
@@ -361,14 +415,18 @@ impl Process for ReplayProcess {
     }
 
     fn thread_name(&self, tid: Tid) -> Option<String> {
-        next(&mut self.answers().names, &tid).flatten()
+        self.answer(|answers| next(&mut answers.names, &tid))?
     }
 
     fn blocked_in(&self, tid: Tid) -> Option<BlockedThread> {
-        next(&mut self.answers().blocked, &tid).flatten()
+        self.answer(|answers| next(&mut answers.blocked, &tid))?
     }
 
     fn own_number(&self, tid: Tid) -> Option<u32> {
-        next(&mut self.answers().own_numbers, &tid).flatten()
+        self.answer(|answers| next(&mut answers.own_numbers, &tid))?
+    }
+
+    fn kernel_function(&self, address: u64) -> Option<String> {
+        self.answer(|answers| next(&mut answers.kernel_functions, &address))?
     }
 }

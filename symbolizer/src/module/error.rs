@@ -25,6 +25,12 @@ pub enum ModuleError {
         /// The file, as the target names it.
         path: PathBuf,
     },
+    /// What stands at the path is not the build that was recorded.
+    #[error("{path} is another build than the one that was recorded")]
+    AnotherBuild {
+        /// The file, as the target named it.
+        path: PathBuf,
+    },
     /// The file is not an ELF file we can use.
     #[error("{path} is not a usable 64-bit x86-64 ELF file: {reason}")]
     Malformed {

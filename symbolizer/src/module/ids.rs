@@ -1,5 +1,6 @@
 //! What names a module, and a place in it.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A *stated virtual memory address*: where something stands in an ELF file's
@@ -26,7 +27,7 @@ pub struct ModuleId(pub(crate) u32);
 
 /// What the linker calls a build: the descriptor of an `NT_GNU_BUILD_ID` note.
 /// The file that runs and its separate debug file carry the same one.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BuildId(Box<[u8]>);
 
 impl BuildId {
@@ -44,6 +45,28 @@ impl BuildId {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// What was recorded of a file, to tell it from another at the same path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Build {
+    /// Its build-id.
+    Id(BuildId),
+    /// It has none: any file will do that is there.
+    Unmarked,
+    /// It could not be read, so nothing can tell it from another.
+    Unread,
+}
+
+impl Build {
+    /// What there is to record of a module.
+    #[must_use]
+    pub fn of(module: &super::Module) -> Self {
+        match module.image() {
+            Ok(image) => image.build_id().cloned().map_or(Self::Unmarked, Self::Id),
+            Err(_) => Self::Unread,
+        }
     }
 }
 

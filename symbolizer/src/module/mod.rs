@@ -13,7 +13,7 @@ mod symbols;
 pub(crate) use bytes::FileBytes;
 pub use bytes::SectionBytes;
 pub use error::ModuleError;
-pub use ids::{BuildId, ModuleId, Svma};
+pub use ids::{Build, BuildId, ModuleId, Svma};
 pub use image::{Image, TlsSegment};
 pub(crate) use origin::FileOrigin;
 pub use root::Root;

@@ -2,7 +2,7 @@
 
 use super::bytes::FileBytes;
 use super::error::ModuleError;
-use super::ids::BuildId;
+use super::ids::Build;
 use super::image::Image;
 use super::root::Root;
 use awaitscope_sampler::{Avma, Pid};
@@ -36,7 +36,7 @@ pub(crate) enum FileOrigin {
     Recorded {
         root: PathBuf,
         path: PathBuf,
-        build_id: Option<BuildId>,
+        build: Option<Build>,
     },
     /// An image without a file: the vDSO, copied from the target's memory.
     Memory { name: &'static str, bytes: Vec<u8> },
@@ -71,14 +71,20 @@ impl FileOrigin {
                 let opened = open_live(*pid, file, ranges)?;
                 parse(path, FileBytes::of(&opened).map_err(unreadable)?)
             }
-            Self::Recorded { root, build_id, .. } => {
+            Self::Recorded { root, build, .. } => {
+                if build == &Some(Build::Unread) {
+                    let why = "it could not be read when it was recorded";
+                    return Err(unreadable(io::Error::other(why)));
+                }
                 let root = Root::Directory(root.clone());
                 let file = root.open(path).map_err(unreadable)?;
                 let image = parse(path, FileBytes::of(&file).map_err(unreadable)?)?;
-                if build_id.is_some() && image.build_id() != build_id.as_ref() {
-                    return Err(ModuleError::Replaced { path: path.into() });
+                match build {
+                    Some(Build::Id(id)) if image.build_id() != Some(id) => {
+                        Err(ModuleError::AnotherBuild { path: path.into() })
+                    }
+                    _ => Ok(image),
                 }
-                Ok(image)
             }
             Self::Memory { bytes, .. } => {
                 parse(path, FileBytes::Owned(bytes.clone().into_boxed_slice()))

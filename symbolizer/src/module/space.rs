@@ -1,7 +1,7 @@
 //! Where the modules of a process lie.
 
 use super::Module;
-use super::ids::{BuildId, ModuleId, Svma};
+use super::ids::{Build, ModuleId, Svma};
 use super::image::Image;
 use super::layout::{Group, GroupFile, Layout, Piece};
 use super::origin::FileOrigin;
@@ -26,7 +26,7 @@ pub enum Binaries {
         /// The folder that the paths begin at.
         root: PathBuf,
         /// What was recorded of each path; another build is refused.
-        build_ids: HashMap<PathBuf, BuildId>,
+        builds: HashMap<PathBuf, Build>,
     },
 }
 
@@ -168,6 +168,11 @@ impl AddressSpace {
         self.modules.get(id.0 as usize)
     }
 
+    /// How many modules there are or were.
+    pub(crate) fn module_count(&self) -> usize {
+        self.modules.len()
+    }
+
     /// The modules that are mapped now, by address, each once.
     pub fn modules(&self) -> impl Iterator<Item = (ModuleId, &Arc<Module>)> {
         let mut seen = vec![false; self.modules.len()];
@@ -283,10 +288,10 @@ impl AddressSpace {
                     .map(|piece| (Avma(piece.start), Avma(piece.end)))
                     .collect(),
             },
-            Binaries::OnDisk { root, build_ids } => FileOrigin::Recorded {
+            Binaries::OnDisk { root, builds } => FileOrigin::Recorded {
                 root: root.clone(),
                 path: file.path.clone(),
-                build_id: build_ids.get(&file.path).cloned(),
+                build: builds.get(&file.path).cloned(),
             },
         })
     }

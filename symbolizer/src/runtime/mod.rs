@@ -104,8 +104,9 @@ pub trait Runtime: Send {
     /// now.
     fn polled(&mut self, seen: &SeenStack<'_>) -> Polled;
 
-    /// What reads the progress of workers, where that can be read. Given once.
-    fn progress(&mut self) -> Option<Box<dyn ProgressReader>>;
+    /// What reads the progress of workers, where that can be read: a new one each time, which
+    /// remembers for itself.
+    fn progress(&self) -> Option<Box<dyn ProgressReader>>;
 }
 
 /// Reads how far the workers of a runtime are.

@@ -7,6 +7,7 @@
 //! threads. At the end [`Session::finish`] gives an [`Outcome`].
 
 mod batch;
+mod capture;
 mod name_pool;
 mod outcome;
 mod stacks;
@@ -14,6 +15,7 @@ mod stall;
 mod watch;
 
 pub use batch::{Batch, OffStack, Pulse};
+pub use capture::{CapturedBatches, SeenFiles};
 pub use outcome::{Outcome, Quality, SampleGroup, SeenStall, TaskKind, ThreadRole, ThreadSeen};
 pub use stacks::{Address, StackId, StackTable};
 pub use stall::{OffEvidence, Stall, StallCause, Stalls};
@@ -21,7 +23,9 @@ pub use watch::{Targets, WatchOptions, Watcher};
 
 use crate::debugfile::DebugFiles;
 use crate::module::{AddressSpace, Binaries};
-use crate::runtime::{self, Polled, Runtime, SeenStack, TaskClass, TaskId, ThreadBase};
+use crate::runtime::{
+    self, Polled, ProgressReader, Runtime, SeenStack, TaskClass, TaskId, ThreadBase,
+};
 use crate::unwind::{PhysicalFrame, ReadStack, StackReader, UnwindEnd, Unwinder};
 use awaitscope_sampler::{
     Avma, Event, Mapping, Nanos, Process, Registers, Sample, Tid, thread_pointer,
@@ -67,6 +71,8 @@ pub struct Session {
     space: AddressSpace,
     unwinder: Unwinder,
     runtimes: Vec<Box<dyn Runtime>>,
+    /// Our own: those of the watcher remember what it read, and when that is is up to chance.
+    readers: Vec<Box<dyn ProgressReader>>,
     names: NamePool,
     targets: Arc<Mutex<Targets>>,
     stalls: Stalls,
@@ -117,6 +123,7 @@ impl Session {
             process,
             unwinder: Unwinder::new(),
             runtimes: Vec::new(),
+            readers: Vec::new(),
             names: NamePool::new(),
             targets,
             stalls: Stalls::new(options.stall_threshold),
@@ -187,8 +194,13 @@ impl Session {
         self.seen.ends(self.last);
         self.names.finish();
         let stalls = self.stalls.finish(self.last);
-        self.seen
-            .outcome(stalls, &self.space, &self.names, &self.runtimes)
+        self.seen.outcome(
+            stalls,
+            &self.space,
+            &self.names,
+            &self.runtimes,
+            &*self.process,
+        )
     }
 
     fn begin(&mut self) {
@@ -212,9 +224,9 @@ impl Session {
         self.mappings = mappings;
         if self.runtimes.is_empty() {
             self.runtimes = runtime::detect(&self.space);
-            let readers = self.runtimes.iter_mut().filter_map(|r| r.progress());
-            let readers: Vec<_> = readers.collect();
-            self.targets().readers.extend(readers);
+            let readers = || self.runtimes.iter().filter_map(|r| r.progress());
+            self.readers = readers().collect();
+            self.targets().readers.extend(readers());
         }
     }
 
@@ -271,6 +283,7 @@ impl Session {
     /// was seen remains.
     fn exec(&mut self) {
         self.runtimes.clear();
+        self.readers.clear();
         self.unwinder.forget();
         self.tls_tries.clear();
         self.pulses.clear();
@@ -369,13 +382,12 @@ impl Session {
         let Some(before) = before.filter(|pulse| pulse.time <= time).copied() else {
             return false;
         };
-        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        let Targets { readers, bases, .. } = &mut *targets;
-        let Some(tls_base) = bases.get(&tid).copied() else {
+        let Some(tls_base) = self.targets().bases.get(&tid).copied() else {
             return false;
         };
         let thread = [ThreadBase { tid, tls_base }];
-        let mut now = readers
+        let mut now = self
+            .readers
             .iter_mut()
             .flat_map(|reader| reader.read(&thread, &*self.process));
         now.any(|(_, progress)| progress == before.progress)

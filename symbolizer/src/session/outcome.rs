@@ -4,17 +4,20 @@ use super::name_pool::NamePool;
 use super::stacks::{Address, StackId, StackTable};
 use super::stall::{Stall, StallCause};
 use crate::frame::{Frame, FrameKind, Origin};
-use crate::kernel::KernelSymbols;
 use crate::logical::{LogicalStack, logical_stack};
 use crate::module::AddressSpace;
 use crate::names::SourceFrame;
 use crate::runtime::{self, Runtime, RuntimeInfo, TaskClass, TaskId};
 use crate::unwind::UnwindEnd;
-use awaitscope_sampler::{Nanos, Sample, Tid, syscall_name};
+use awaitscope_sampler::{Nanos, Process, Sample, Tid, syscall_name};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 const SECOND: u64 = 1_000_000_000;
+
+/// For how many seconds the times of threads are kept, all threads together: a hundred of them
+/// for a day. A capture can claim any.
+const MOST_SECONDS: usize = 1 << 23;
 
 /// What a recording has seen.
 #[derive(Debug)]
@@ -113,7 +116,8 @@ pub enum ThreadRole {
 
 impl ThreadSeen {
     fn on_cpu_total(&self) -> u64 {
-        self.on_cpu.values().map(|time| time.0).sum()
+        let times = self.on_cpu.values();
+        times.fold(0, |sum, time| sum.saturating_add(time.0))
     }
 
     /// What the thread is for.
@@ -168,6 +172,8 @@ pub(super) struct Accumulated {
     pub quality: Quality,
     groups: HashMap<GroupKey, (Nanos, u32)>,
     threads: BTreeMap<Tid, ThreadSeen>,
+    /// How many seconds all threads have times for.
+    seconds: usize,
     start: Nanos,
 }
 
@@ -178,6 +184,7 @@ impl Accumulated {
             quality: Quality::default(),
             groups: HashMap::new(),
             threads: BTreeMap::new(),
+            seconds: 0,
             start,
         }
     }
@@ -225,22 +232,29 @@ impl Accumulated {
     }
 
     pub fn switch_out(&mut self, tid: Tid, time: Nanos) {
-        let start = self.start;
-        let thread = self.thread(tid);
+        let Self {
+            threads,
+            seconds,
+            start,
+            ..
+        } = self;
+        let thread = threads.entry(tid).or_default();
         let Some(mut from) = thread.on_since.take() else {
             return;
         };
         // Split at the seconds.
         while from < time {
-            let second = from.since(start).0 / SECOND;
+            let second = from.since(*start).0 / SECOND;
             let next = Nanos(start.0.saturating_add((second + 1).saturating_mul(SECOND)));
             let to = next.min(time);
-            if to <= from {
+            if to <= from || *seconds >= MOST_SECONDS {
                 return;
             }
             let second = u32::try_from(second).unwrap_or(u32::MAX);
+            let known = thread.on_cpu.len();
             let total = thread.on_cpu.entry(second).or_default();
             *total = *total + to.since(from);
+            *seconds += thread.on_cpu.len() - known;
             from = to;
         }
     }
@@ -257,11 +271,14 @@ impl Accumulated {
         space: &AddressSpace,
         names: &NamePool,
         runtimes: &[Box<dyn Runtime>],
+        process: &dyn Process,
     ) -> Outcome {
-        let mut reader = StackNamer::new(&self.table, space, names, runtimes);
-        let groups: Vec<(GroupKey, (Nanos, u32), usize)> = self
-            .groups
-            .drain()
+        let mut reader = StackNamer::new(&self.table, space, names, runtimes, process);
+        // In an order, so that the same samples give the same profile.
+        let mut groups: Vec<(GroupKey, (Nanos, u32))> = self.groups.drain().collect();
+        groups.sort_unstable_by_key(|(key, _)| *key);
+        let groups: Vec<(GroupKey, (Nanos, u32), usize)> = groups
+            .into_iter()
             .map(|(key, weight)| (key, weight, reader.read(key.0)))
             .collect();
         let stalls: Vec<(Stall, Vec<(usize, Nanos)>)> = stalls
@@ -332,7 +349,8 @@ impl Accumulated {
 fn weigh_by_switches(samples: &mut [SampleGroup], threads: &BTreeMap<Tid, ThreadSeen>) {
     let mut sampled: HashMap<Tid, u64> = HashMap::new();
     for group in samples.iter() {
-        *sampled.entry(group.tid).or_default() += group.time.0;
+        let sum = sampled.entry(group.tid).or_default();
+        *sum = sum.saturating_add(group.time.0);
     }
     for group in samples {
         let exact = threads.get(&group.tid).map_or(0, ThreadSeen::on_cpu_total);
@@ -495,7 +513,8 @@ struct StackNamer<'a> {
     space: &'a AddressSpace,
     names: &'a NamePool,
     runtimes: &'a [Box<dyn Runtime>],
-    kernel: Option<KernelSymbols>,
+    process: &'a dyn Process,
+    kernel: HashMap<u64, Arc<str>>,
     known: HashMap<StackId, usize>,
     stacks: Vec<LogicalStack>,
 }
@@ -506,13 +525,15 @@ impl<'a> StackNamer<'a> {
         space: &'a AddressSpace,
         names: &'a NamePool,
         runtimes: &'a [Box<dyn Runtime>],
+        process: &'a dyn Process,
     ) -> Self {
         Self {
             table,
             space,
             names,
             runtimes,
-            kernel: None,
+            process,
+            kernel: HashMap::new(),
             known: HashMap::new(),
             stacks: Vec::new(),
         }
@@ -527,8 +548,11 @@ impl<'a> StackNamer<'a> {
         for address in self.table.addresses(id) {
             match address {
                 Address::Kernel(address) => {
-                    let symbols = self.kernel.get_or_insert_with(KernelSymbols::load);
-                    kernel.push(symbols.name(address));
+                    let name = self.kernel.entry(address).or_insert_with(|| {
+                        let name = self.process.kernel_function(address);
+                        name.map_or_else(|| "[kernel]".into(), Into::into)
+                    });
+                    kernel.push(Arc::clone(name));
                 }
                 Address::Module(module, svma) => match self.space.module(module) {
                     Some(file) => {

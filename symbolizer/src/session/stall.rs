@@ -248,7 +248,8 @@ impl Stalls {
     /// Ends the recording, and gives what was found, in the order of time.
     #[must_use]
     pub fn finish(mut self, time: Nanos) -> Vec<Stall> {
-        let tids: Vec<Tid> = self.workers.keys().copied().collect();
+        let mut tids: Vec<Tid> = self.workers.keys().copied().collect();
+        tids.sort_unstable();
         for tid in tids {
             self.thread_ends(tid, time);
         }
@@ -413,8 +414,9 @@ impl Held {
     /// The time off the CPU belongs to the stacks that slept, the rest to the
     /// samples evenly.
     fn stacks(mut self, duration: Nanos) -> Vec<(StackId, Nanos)> {
-        let slept: u64 = self.off.iter().map(|(_, length)| length.0).sum();
-        let rest = duration.since(Nanos(slept));
+        let slept = self.off.iter().map(|(_, length)| *length);
+        let slept = slept.fold(Nanos::ZERO, |sum, length| sum + length);
+        let rest = duration.since(slept);
         let each = rest.0.checked_div(self.samples.len() as u64).map(Nanos);
         let mut out = std::mem::take(&mut self.off);
         match each {

@@ -20,7 +20,6 @@ pub struct Tokio {
     detected: Detected,
     polls: PollFrames,
     workers: Option<Workers>,
-    has_progress: bool,
 }
 
 impl Tokio {
@@ -31,7 +30,6 @@ impl Tokio {
         let workers = Workers::new(space, &detected);
         Some(Self {
             polls: PollFrames::new(&detected),
-            has_progress: workers.is_some(),
             workers,
             detected,
         })
@@ -44,7 +42,7 @@ impl Runtime for Tokio {
             name: "tokio".to_owned(),
             version: self.detected.version.clone(),
             flavor: self.polls.flavor().map(str::to_owned),
-            progress: self.has_progress,
+            progress: self.workers.is_some(),
         }
     }
 
@@ -60,8 +58,8 @@ impl Runtime for Tokio {
         self.polls.polled(seen)
     }
 
-    fn progress(&mut self) -> Option<Box<dyn ProgressReader>> {
-        let workers = self.workers.take()?;
+    fn progress(&self) -> Option<Box<dyn ProgressReader>> {
+        let workers = self.workers.clone()?;
         Some(Box::new(workers))
     }
 }

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Reads the progress of every worker.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Workers {
     layout: ContextLayout,
     /// From a thread's base down to the module's thread-local block: static

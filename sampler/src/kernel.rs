@@ -1,12 +1,16 @@
 //! Names of kernel functions.
 
-use std::sync::Arc;
-
 /// The kernel's own functions, by address.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct KernelSymbols {
     /// Sorted by address.
-    symbols: Vec<(u64, Arc<str>)>,
+    symbols: Vec<(u64, Box<str>)>,
+}
+
+impl std::fmt::Debug for KernelSymbols {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KernelSymbols({})", self.symbols.len())
+    }
 }
 
 impl KernelSymbols {
@@ -19,7 +23,7 @@ impl KernelSymbols {
     }
 
     fn parse(text: &str) -> Self {
-        let mut symbols: Vec<(u64, Arc<str>)> = text
+        let mut symbols: Vec<(u64, Box<str>)> = text
             .lines()
             .filter_map(|line| {
                 let mut fields = line.split_ascii_whitespace();
@@ -34,12 +38,11 @@ impl KernelSymbols {
     }
 
     /// The function at `address`.
-    pub fn name(&self, address: u64) -> Arc<str> {
+    pub fn name(&self, address: u64) -> Option<&str> {
         let index = self.symbols.partition_point(|(start, _)| *start <= address);
-        match index.checked_sub(1).map(|index| &self.symbols[index]) {
-            Some((_, name)) => Arc::clone(name),
-            None => "[kernel]".into(),
-        }
+        self.symbols
+            .get(index.checked_sub(1)?)
+            .map(|(_, name)| &**name)
     }
 }
 
@@ -52,13 +55,13 @@ mod tests {
         let symbols = KernelSymbols::parse(
             "ffffffff81000000 T _text\nffffffff81000100 t do_syscall\nffffffff81000180 d data\n",
         );
-        assert_eq!(&*symbols.name(0xffff_ffff_8100_0120), "do_syscall");
-        assert_eq!(&*symbols.name(1), "[kernel]");
+        assert_eq!(symbols.name(0xffff_ffff_8100_0120), Some("do_syscall"));
+        assert_eq!(symbols.name(1), None);
     }
 
     #[test]
     fn hidden_addresses_give_no_names() {
         let symbols = KernelSymbols::parse("0000000000000000 T _text\n");
-        assert_eq!(&*symbols.name(0xffff_ffff_8100_0120), "[kernel]");
+        assert_eq!(symbols.name(0xffff_ffff_8100_0120), None);
     }
 }

@@ -1,0 +1,186 @@
+//! The steps of a session in a capture.
+//!
+//! What a [`Watcher`](super::Watcher) brings depends on the clock: which stacks it reads, and when it
+//! looks. A [`Session`](super::Session) depends on its batches alone, and on the answers of its
+//! process. So what a capture keeps are the batches, and the same come out of it again.
+
+use super::batch::{Batch, OffStack, Pulse};
+use crate::module::{AddressSpace, Binaries, Build};
+use awaitscope_sampler::{Capture, Error, Event, Nanos, Replay};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+/// No recording lasts longer: 26 days. Of the times in a capture, which may be anything, none is
+/// further from its begin.
+const LONGEST: u64 = 1 << 51;
+
+/// What one batch of a capture may hold, and how many bytes of stacks. A look is a few milliseconds.
+const MOST_ITEMS: usize = 1 << 20;
+const MOST_BYTES: usize = 1 << 30;
+
+/// A batch in pieces, each small enough for an entry of its own.
+#[derive(Serialize, Deserialize)]
+enum Step<'a> {
+    Event(Cow<'a, Event>),
+    Pulse(Cow<'a, Pulse>),
+    OffStack(Cow<'a, OffStack>),
+    /// The batch is whole.
+    Horizon(Nanos),
+}
+
+impl Batch {
+    /// Writes the batch into a capture. What the session asks of its process from then on belongs
+    /// to it.
+    pub fn keep(&self, capture: &Capture) {
+        for event in &self.events {
+            capture.step(&Step::Event(Cow::Borrowed(event)));
+        }
+        for pulse in &self.pulses {
+            capture.step(&Step::Pulse(Cow::Borrowed(pulse)));
+        }
+        for stack in &self.off_stacks {
+            capture.step(&Step::OffStack(Cow::Borrowed(stack)));
+        }
+        capture.step(&Step::Horizon(self.horizon));
+    }
+}
+
+/// The batches of a capture.
+#[derive(Debug)]
+pub struct CapturedBatches {
+    replay: Replay,
+    start: Nanos,
+}
+
+impl CapturedBatches {
+    /// Those of `replay`, a recording that began at `start`.
+    #[must_use]
+    pub fn of(replay: Replay, start: Nanos) -> Self {
+        Self { replay, start }
+    }
+
+    /// The next batch, if there is one more. The process of the replay is then as it was when that
+    /// batch was taken.
+    ///
+    /// # Errors
+    /// The capture is damaged.
+    pub fn take_next(&mut self) -> Result<Option<Batch>, Error> {
+        let mut batch = Batch::default();
+        let (mut items, mut bytes) = (0, 0);
+        while let Some(step) = self.replay.step::<Step<'static>>()? {
+            items += 1;
+            bytes += step.bytes();
+            if items > MOST_ITEMS || bytes > MOST_BYTES {
+                let why = "a look at the process brought more than can be";
+                return Err(self.replay.damaged(why));
+            }
+            self.check_time(step.time())?;
+            match step {
+                Step::Event(event) => {
+                    if let Event::Sample(sample) = &*event {
+                        self.check_length(sample.period)?;
+                    }
+                    batch.events.push(event.into_owned());
+                }
+                Step::Pulse(pulse) => batch.pulses.push(pulse.into_owned()),
+                Step::OffStack(stack) => {
+                    self.check_time(stack.since)?;
+                    batch.off_stacks.push(stack.into_owned());
+                }
+                Step::Horizon(horizon) => {
+                    batch.horizon = horizon;
+                    return Ok(Some(batch));
+                }
+            }
+        }
+        match items {
+            0 => Ok(None),
+            _ => Err(self.replay.damaged("it ends within a look at the process")),
+        }
+    }
+
+    fn check_time(&self, time: Nanos) -> Result<(), Error> {
+        self.check_length(Nanos(time.0.abs_diff(self.start.0)))
+    }
+
+    fn check_length(&self, length: Nanos) -> Result<(), Error> {
+        if length.0 > LONGEST {
+            return Err(self.replay.damaged("a time in it is past all measure"));
+        }
+        Ok(())
+    }
+}
+
+impl Step<'_> {
+    fn time(&self) -> Nanos {
+        match self {
+            Self::Event(event) => event.time(),
+            Self::Pulse(pulse) => pulse.time,
+            Self::OffStack(stack) => stack.time,
+            Self::Horizon(time) => *time,
+        }
+    }
+
+    /// How many bytes it holds besides itself.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Event(event) => match &**event {
+                Event::Sample(sample) => {
+                    sample.stack.bytes.len() + sample.kernel_chain.len() * size_of::<u64>()
+                }
+                _ => 0,
+            },
+            Self::OffStack(stack) => stack.stack.bytes.len(),
+            Self::Pulse(_) | Self::Horizon(_) => 0,
+        }
+    }
+}
+
+/// Which files a session looked into, so that a replay looks into the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenFiles {
+    builds: BTreeMap<String, Build>,
+    #[serde(skip)]
+    modules: usize,
+}
+
+impl SeenFiles {
+    /// Takes note of the files that are mapped anew. They can be read as long as the process lives.
+    pub fn see(&mut self, space: &AddressSpace) {
+        if space.module_count() == self.modules {
+            return;
+        }
+        self.modules = space.module_count();
+        for (_, module) in space.modules() {
+            let path = module.path().to_string_lossy().into_owned();
+            self.builds.entry(path).or_insert_with(|| Build::of(module));
+        }
+    }
+
+    /// These files, by their paths beneath `root`.
+    #[must_use]
+    pub fn beneath(&self, root: PathBuf) -> Binaries {
+        let builds = self.builds.iter();
+        let builds = builds.map(|(path, build)| (PathBuf::from(path), build.clone()));
+        Binaries::OnDisk {
+            root,
+            builds: builds.collect::<HashMap<_, _>>(),
+        }
+    }
+
+    /// What is missing of them now, as far as a session found them mapped: one sentence for each.
+    #[must_use]
+    pub fn missing(&self, space: &AddressSpace) -> Vec<String> {
+        let missing = space.modules().filter_map(|(_, module)| {
+            let path = module.path().to_string_lossy();
+            let read = self.builds.get(&*path) != Some(&Build::Unread);
+            let error = module.image().err().filter(|_| read)?;
+            Some(format!(
+                "{error}: what ran in it has no names here, and its callers may be missing"
+            ))
+        });
+        missing.collect()
+    }
+}

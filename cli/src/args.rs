@@ -97,6 +97,10 @@ pub struct RecordArgs {
     /// Where the profile goes [default: <name>-<pid>-<time>.awaitscope]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Keep all that the recording used in a file, too: any command that reads a
+    /// profile replays it. It holds memory of the process, with all secrets
+    #[arg(long, value_name = "FILE")]
+    pub capture: Option<PathBuf>,
     /// Start this command and watch it from its first instruction
     #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["pid", "name"])]
     pub command: Vec<OsString>,
@@ -106,7 +110,7 @@ pub struct RecordArgs {
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("what").required(true).args(["pid", "name", "file"])))]
 pub struct SourceArgs {
-    /// A profile that `record` wrote
+    /// A profile or a capture that `record` wrote
     #[arg(value_name = "FILE", conflicts_with_all = ["pid", "name"])]
     pub file: Option<PathBuf>,
     /// Which process.

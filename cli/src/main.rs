@@ -1,6 +1,8 @@
 //! The `awaitscope` command.
 
+mod about;
 mod args;
+mod capture;
 mod commands;
 mod demo;
 mod naming;

@@ -1,20 +1,23 @@
 //! The recording loop: looks at the process every few milliseconds on this
 //! thread, and thinks about what it saw on another.
 
+use crate::about::{About, target};
 use crate::args::WatchArgs;
+use crate::capture::Keeper;
 use crate::naming;
 use crate::output;
 use crate::status::Status;
 use anyhow::{Context, Result, anyhow};
-use awaitscope_flamegraph::{Profile, RecordingOptions, Target, profile_of};
+use awaitscope_flamegraph::{Profile, RecordingOptions};
 use awaitscope_sampler::{
-    Abilities, Attachment, Children, Facts, LiveProcess, Nanos, Options, Pid, SampleSource as _,
+    Attachment, Children, Facts, LiveProcess, Nanos, Options, Pid, Process, SampleSource as _,
 };
 use awaitscope_symbolizer::session::{
     Batch, Glance, Outcome, Session, SessionOptions, Targets, WatchOptions, Watcher,
 };
 use awaitscope_symbolizer::{Binaries, DebugFiles};
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,10 +37,10 @@ pub struct Recording {
     process: Arc<LiveProcess>,
     targets: Arc<Mutex<Targets>>,
     session: SessionOptions,
+    debug_files: Vec<PathBuf>,
     facts: Facts,
     child: Option<Child>,
     options: RecordingOptions,
-    abilities: Abilities,
     period: Duration,
     duration: Option<Duration>,
     start_unix_ns: u64,
@@ -96,6 +99,7 @@ impl Recording {
                 debug_files,
                 binaries: Binaries::OfProcess(facts.pid),
             },
+            debug_files: args.debug_file.clone(),
             options: RecordingOptions {
                 rate_hz: args.frequency,
                 stall_threshold_ns: threshold.0,
@@ -105,7 +109,6 @@ impl Recording {
             process,
             facts,
             child,
-            abilities,
             period,
             duration: args.duration,
             start_unix_ns,
@@ -120,16 +123,46 @@ impl Recording {
 
     /// Watches until the time is over, the process ends, or we are told to stop,
     /// and makes a profile of it.
-    pub fn run(mut self) -> Result<Profile> {
+    pub fn run(self) -> Result<Profile> {
+        let watched = self.watch(None)?;
+        Ok(watched
+            .about
+            .profile(&watched.outcome, &watched.debug_files))
+    }
+
+    /// The same, and keeps all that it used in a capture. Says how large that is, or
+    /// why there is none: there is a profile still.
+    pub fn run_keeping(self, capture: &Path) -> Result<(Profile, Result<u64>)> {
+        let start = self.session.start;
+        let keeper = Keeper::create(capture, self.facts.pid, start, &self.debug_files)?;
+        let watched = self.watch(Some(keeper))?;
+        let profile = watched
+            .about
+            .profile(&watched.outcome, &watched.debug_files);
+        let kept = watched
+            .keeper
+            .ok_or_else(|| anyhow!("the capture is gone; this is a bug of awaitscope"))
+            .and_then(|keeper| keeper.finish(watched.about));
+        Ok((profile, kept))
+    }
+
+    fn watch(mut self, keeper: Option<Keeper>) -> Result<Watched> {
         let (batches, taken) = channel();
         let glance = Arc::new(Mutex::new(Glance::default()));
         let thinking = {
-            let process = Arc::clone(&self.process) as Arc<_>;
+            let process = Arc::clone(&self.process);
+            let process: Arc<dyn Process + Send + Sync> = match &keeper {
+                Some(keeper) => Arc::new(keeper.process(process)),
+                None => process,
+            };
             let (targets, glance) = (Arc::clone(&self.targets), Arc::clone(&glance));
             let options = self.session.clone();
             std::thread::Builder::new()
                 .name("session".to_owned())
-                .spawn(move || think(Session::new(process, options, targets), &taken, &glance))
+                .spawn(move || {
+                    let session = Session::new(process, options, targets);
+                    think(session, &taken, &glance, keeper)
+                })
                 .context("cannot start a thread")?
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -145,19 +178,21 @@ impl Recording {
         // The session is there as long as we hold a sender.
         let _ = batches.send(last);
         drop(batches);
-        let outcome = thinking
+        let (outcome, keeper) = thinking
             .join()
             .map_err(|_| anyhow!("the analysis failed; this is a bug of awaitscope"))?;
         reap(self.child);
-        let notes = notes(&outcome, self.abilities, &self.session);
-        Ok(profile_of(
-            &outcome,
-            target(&self.facts, &outcome),
-            self.options,
-            self.start_unix_ns,
-            u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX),
-            notes,
-        ))
+        Ok(Watched {
+            about: About {
+                target: target(&self.facts, &outcome),
+                options: self.options,
+                start_unix_ns: self.start_unix_ns,
+                duration_ns: u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX),
+            },
+            outcome,
+            debug_files: self.session.debug_files,
+            keeper,
+        })
     }
 
     async fn look(&mut self, batches: &Sender<Batch>, glance: &Mutex<Glance>) -> Result<()> {
@@ -188,6 +223,14 @@ impl Recording {
     }
 }
 
+/// What came of watching.
+struct Watched {
+    about: About,
+    outcome: Outcome,
+    debug_files: Arc<DebugFiles>,
+    keeper: Option<Keeper>,
+}
+
 /// Waits for a command that we started and that has ended, so that nothing is left of it. One
 /// that still runs goes on.
 fn reap(child: Option<Child>) {
@@ -196,12 +239,20 @@ fn reap(child: Option<Child>) {
     }
 }
 
-fn think(mut session: Session, batches: &Receiver<Batch>, glance: &Mutex<Glance>) -> Outcome {
+fn think(
+    mut session: Session,
+    batches: &Receiver<Batch>,
+    glance: &Mutex<Glance>,
+    mut keeper: Option<Keeper>,
+) -> (Outcome, Option<Keeper>) {
     while let Ok(batch) = batches.recv() {
-        session.take(batch);
+        match &mut keeper {
+            Some(keeper) => keeper.pass(&mut session, batch),
+            None => session.take(batch),
+        }
         *glance.lock().unwrap_or_else(PoisonError::into_inner) = session.glance();
     }
-    session.finish()
+    (session.finish(), keeper)
 }
 
 fn options(args: &WatchArgs) -> Options {
@@ -215,57 +266,4 @@ fn options(args: &WatchArgs) -> Options {
         },
         ..Options::default()
     }
-}
-
-fn target(facts: &Facts, outcome: &Outcome) -> Target {
-    Target {
-        pid: facts.pid.0,
-        name: facts.name.clone(),
-        exe: facts
-            .exe
-            .as_ref()
-            .map_or_else(String::new, |exe| exe.display().to_string()),
-        build_id: outcome.build_id.clone(),
-        host: nix::unistd::gethostname()
-            .map(|host| host.to_string_lossy().into_owned())
-            .unwrap_or_default(),
-        command_line: facts.command_line.clone(),
-    }
-}
-
-/// What people should know of this recording.
-fn notes(outcome: &Outcome, abilities: Abilities, session: &SessionOptions) -> Vec<String> {
-    let mut notes = Vec::new();
-    if !abilities.kernel {
-        notes.push(
-            "time in the kernel is not sampled and has no frames: kernel.perf_event_paranoid forbids \
-             it (root, CAP_PERFMON or a value of 1 lift that)"
-                .to_owned(),
-        );
-    }
-    if let Some(stripped) = &outcome.stripped_runtime {
-        notes.push(format!(
-            "this program has {stripped}, but its symbols were stripped: give its separate debug \
-             information with --debug-file, or keep the symbols (`strip = \"none\"`), to see tasks"
-        ));
-    } else if outcome.runtimes.is_empty() {
-        notes.push(
-            "no async runtime that we know was found in this process: this is a plain native profile"
-                .to_owned(),
-        );
-    }
-    for runtime in outcome.runtimes.iter().filter(|runtime| !runtime.progress) {
-        notes.push(format!(
-            "{}'s types are not in the debug information, so stalls are found only where a poll \
-             sleeps, not where it computes; build with `debug = 2` (\"full\") to see those too",
-            runtime.name
-        ));
-    }
-    for file in session.debug_files.unmatched() {
-        notes.push(format!(
-            "the debug file {} belongs to no binary of this process",
-            file.display()
-        ));
-    }
-    notes
 }

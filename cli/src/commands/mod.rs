@@ -7,28 +7,41 @@ pub mod record;
 pub mod report;
 
 use crate::args::SourceArgs;
+use crate::capture;
 use crate::output;
 use crate::recording::Recording;
 use crate::target;
 use anyhow::{Context, Result};
 use awaitscope_flamegraph::Profile;
+use awaitscope_sampler::Replay;
 use std::time::Duration;
 
 /// How long a process is recorded when nobody says: long enough for a picture,
 /// short enough to wait for.
 const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 
-/// The profile of a file, or of a process that is recorded first.
+/// The profile of a file, or of a capture that is replayed or a process that is
+/// recorded first.
 fn profile(args: &SourceArgs) -> Result<Profile> {
     if let Some(file) = &args.file {
-        return Profile::load(file).with_context(|| format!("cannot read {}", file.display()));
+        let failed = || format!("cannot read {}", file.display());
+        if Replay::is_capture(file).with_context(failed)? {
+            let profile = capture::replay(file, &args.watch.debug_file)?;
+            show_notes(&profile);
+            return Ok(profile);
+        }
+        return Profile::load(file).with_context(failed);
     }
     let pid = target::resolve(&args.target).context("neither a profile nor a process was given")?;
     let mut watch = args.watch.clone();
     watch.duration = watch.duration.or(Some(DEFAULT_DURATION));
     let profile = Recording::attach(pid, &watch)?.run()?;
+    show_notes(&profile);
+    Ok(profile)
+}
+
+fn show_notes(profile: &Profile) {
     for note in &profile.quality.notes {
         output::note(note);
     }
-    Ok(profile)
 }

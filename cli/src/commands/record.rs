@@ -4,10 +4,12 @@ use crate::args::RecordArgs;
 use crate::recording::Recording;
 use crate::{naming, output, target};
 use anyhow::Result;
+use awaitscope_flamegraph::Profile;
+use std::path::Path;
 
 /// Records a process and keeps the profile.
 pub fn run(args: RecordArgs) -> Result<()> {
-    if let Some(path) = &args.output {
+    for path in args.output.iter().chain(&args.capture) {
         output::check(path)?;
     }
     let recording = if args.command.is_empty() {
@@ -19,13 +21,31 @@ pub fn run(args: RecordArgs) -> Result<()> {
     let path = args
         .output
         .unwrap_or_else(|| naming::profile_file(&facts.name, facts.pid.0));
-    let profile = recording.run()?;
-    if output::is_stdout(&path) {
+    let (profile, kept) = match &args.capture {
+        Some(capture) => {
+            let (profile, kept) = recording.run_keeping(capture)?;
+            (profile, Some((capture, kept)))
+        }
+        None => (recording.run()?, None),
+    };
+    save(&profile, &path)?;
+    if let Some((capture, kept)) = kept {
+        output::note(&format!(
+            "{}: a capture of {:.1} MB; `awaitscope report` and all others replay it",
+            capture.display(),
+            kept? as f64 / 1e6
+        ));
+    }
+    Ok(())
+}
+
+fn save(profile: &Profile, path: &Path) -> Result<()> {
+    if output::is_stdout(path) {
         let mut bytes = Vec::new();
         profile.write(&mut bytes)?;
-        return output::write(&path, &bytes);
+        return output::write(path, &bytes);
     }
-    profile.save(&path)?;
+    profile.save(path)?;
     for note in &profile.quality.notes {
         output::note(note);
     }

@@ -40,14 +40,16 @@ pub fn logical_stack(
         .filter_map(|(index, runtime)| Some((index, runtime.anchor(frames)?)))
         .max_by_key(|(_, anchor)| anchor.first);
     let first = anchor.as_ref().map(|(_, anchor)| anchor.first);
-    let mut kinds = frame_kinds(frames, runtimes, first);
+    let class = anchor.as_ref().map(|(_, anchor)| anchor.class);
+    let mut kinds = frame_kinds(frames, runtimes, first, class);
     if first.is_none() && !runtimes.is_empty() {
         fold_executor(frames, &mut kinds, runtimes);
     }
     let mut out: Vec<Frame> = frames
         .iter()
         .zip(kinds)
-        .map(|(frame, kind)| shown(frame, kind))
+        .enumerate()
+        .map(|(index, (frame, kind))| shown(frame, shown_name(frames, index, class), kind))
         .collect();
     name_the_nameless(frames, &mut out, anchor.as_ref().map(|(_, anchor)| anchor));
     out.extend(kernel.iter().map(kernel_frame));
@@ -86,23 +88,22 @@ fn name_the_nameless(frames: &[SourceFrame], out: &mut [Frame], anchor: Option<&
     }
 }
 
-/// The frame of a task's root function.
+/// The frame of a task's root function: the user's own, where a library's only
+/// runs it.
 fn root_frame(frames: &[SourceFrame], anchor: &Anchor) -> Option<usize> {
-    let inside = &frames[anchor.first..];
-    let found = match anchor.class {
-        TaskClass::Blocking => inside
-            .iter()
-            .position(|frame| frame.origin() == Origin::User),
-        TaskClass::Async | TaskClass::BlockOn => {
-            let own = |frame: &SourceFrame| frame.origin() == Origin::User;
-            let is_async = |frame: &SourceFrame| frame.function.path.is_async;
-            let users = inside
-                .iter()
-                .position(|frame| is_async(frame) && own(frame));
-            users.or_else(|| inside.iter().position(is_async))
-        }
+    let inside = anchor.first..frames.len();
+    let is_users = |index: &usize| frames[*index].origin() == Origin::User;
+    if anchor.class == TaskClass::Blocking {
+        return inside.clone().find(is_users);
+    }
+    let is_async = |index: &usize| {
+        frames[*index].function.path.is_async
+            || is_polled_closure(frames, *index, Some(anchor.class))
     };
-    found.map(|index| anchor.first + index)
+    let mut users = inside.clone().filter(is_async);
+    users
+        .find(is_users)
+        .or_else(|| inside.clone().find(is_async))
 }
 
 /// The name of a task's root function: the frame whose chain is the one that
@@ -117,7 +118,20 @@ fn kind_of(frames: &[SourceFrame], anchor: &Anchor) -> Option<Arc<str>> {
         });
     }
     let root = root_frame(frames, anchor)?;
-    Some(frames[root].function.path.readable.as_str().into())
+    Some(shown_name(frames, root, Some(anchor.class)).into())
+}
+
+/// A function's name, where it matters that an async body is not a closure.
+fn shown_name(frames: &[SourceFrame], index: usize, class: Option<TaskClass>) -> String {
+    let name = &frames[index].function.path.readable;
+    if is_polled_closure(frames, index, class) {
+        // Whether an async function or block is not told by a symbol.
+        return match name.rsplit_once("{closure#") {
+            Some((path, number)) => format!("{path}{{async#{number}"),
+            None => name.clone(),
+        };
+    }
+    name.clone()
 }
 
 fn same_chain(frame: &SourceFrame, root: &[String]) -> bool {
@@ -133,6 +147,7 @@ fn frame_kinds(
     frames: &[SourceFrame],
     runtimes: &[Box<dyn Runtime>],
     first: Option<usize>,
+    class: Option<TaskClass>,
 ) -> Vec<FrameKind> {
     let last_async = frames
         .iter()
@@ -143,7 +158,7 @@ fn frame_kinds(
         .map(|(index, frame)| {
             let above_task = first.is_some_and(|first| index < first);
             let wraps_async = last_async.is_some_and(|last| index < last) && is_wrapper(frame);
-            let is_async = frame.function.path.is_async || is_polled_closure(frames, index);
+            let is_async = frame.function.path.is_async || is_polled_closure(frames, index, class);
             if is_async && !above_task {
                 FrameKind::Async
             } else if above_task
@@ -160,15 +175,20 @@ fn frame_kinds(
 }
 
 /// In line-tables-only debug information a function that inlines nothing has no
-/// entry, and its symbol calls an async body a closure. What `Future::poll` runs
-/// is one all the same.
-fn is_polled_closure(frames: &[SourceFrame], index: usize) -> bool {
-    let nameless = frames[index].function.chain.is_empty();
-    let closure = frames[index].function.path.readable.ends_with('}');
-    let caller = index
-        .checked_sub(1)
-        .and_then(|caller| frames[caller].file.as_ref());
-    nameless && closure && caller.is_some_and(|file| file.short == "core/src/future/future.rs")
+/// entry, and a symbol calls an async body a closure. What `Future::poll` runs is one
+/// all the same.
+fn is_polled_closure(frames: &[SourceFrame], index: usize, class: Option<TaskClass>) -> bool {
+    let function = &frames[index].function;
+    let closure = function.chain.is_empty() && function.path.readable.ends_with('}');
+    let Some(caller) = index.checked_sub(1).map(|caller| &frames[caller]) else {
+        return false;
+    };
+    let polls = match &caller.file {
+        Some(file) => file.short == "core/src/future/future.rs",
+        None => caller.function.path.readable.ends_with("::poll"),
+    };
+    // What a task of the blocking pool runs is a closure.
+    closure && polls && class != Some(TaskClass::Blocking)
 }
 
 /// Somebody else's future or stream around an async function: `Instrumented`,
@@ -198,9 +218,9 @@ fn fold_executor(frames: &[SourceFrame], kinds: &mut [FrameKind], runtimes: &[Bo
     }
 }
 
-fn shown(frame: &SourceFrame, kind: FrameKind) -> Frame {
+fn shown(frame: &SourceFrame, name: String, kind: FrameKind) -> Frame {
     Frame {
-        function: frame.function.path.readable.as_str().into(),
+        function: name.into(),
         file: frame.file.as_ref().map(|file| file.short.as_str().into()),
         line: frame.line,
         kind,

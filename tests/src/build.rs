@@ -155,6 +155,7 @@ impl ServiceBuild {
         let mut objcopy = Command::new("objcopy");
         match (self.flavour, debug_file) {
             (Flavour::Compressed, _) => objcopy.arg("--compress-debug-sections=zlib"),
+            (Flavour::Symbols, _) => objcopy.arg("--strip-debug"),
             _ => objcopy.arg("--strip-all"),
         };
         if let Some(debug_file) = debug_file {

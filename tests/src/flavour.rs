@@ -14,6 +14,9 @@ pub enum Flavour {
     BuildId,
     /// Debug sections compressed with zlib.
     Compressed,
+    /// Symbols and no debug information, as cargo's release builds are by
+    /// themselves.
+    Symbols,
     /// Nothing but `.eh_frame`: stripped, and no debug information anywhere.
     Stripped,
     /// Thin link-time optimization.
@@ -26,12 +29,13 @@ pub enum Flavour {
 
 impl Flavour {
     /// Every flavour.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Full,
         Self::LineTables,
         Self::DebugLink,
         Self::BuildId,
         Self::Compressed,
+        Self::Symbols,
         Self::Stripped,
         Self::ThinLto,
         Self::FatLto,
@@ -47,6 +51,7 @@ impl Flavour {
             Self::DebugLink => "debuglink",
             Self::BuildId => "build-id",
             Self::Compressed => "compressed",
+            Self::Symbols => "symbols",
             Self::Stripped => "stripped",
             Self::ThinLto => "thin-lto",
             Self::FatLto => "fat-lto",
@@ -58,7 +63,9 @@ impl Flavour {
     /// the binary afterwards.
     pub(crate) fn compiled_as(self) -> Self {
         match self {
-            Self::DebugLink | Self::BuildId | Self::Compressed | Self::Stripped => Self::Full,
+            Self::DebugLink | Self::BuildId | Self::Compressed | Self::Symbols | Self::Stripped => {
+                Self::Full
+            }
             other => other,
         }
     }

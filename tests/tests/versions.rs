@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use awaitscope_tests::compare::share_errors;
-use awaitscope_tests::report::Report;
+use awaitscope_tests::report::{Report, Stall};
 use awaitscope_tests::{
     Flavour, Profiler, RunningService, ServiceBuild, TOKIO_VERSIONS, Truth, alone,
 };
@@ -25,7 +25,7 @@ fn every_version_of_tokio_is_known_and_read() -> Result<()> {
 #[test]
 fn every_flavour_of_build_gives_kinds_and_stalls() -> Result<()> {
     for flavour in Flavour::ALL {
-        if flavour != Flavour::Stripped {
+        if !matches!(flavour, Flavour::Symbols | Flavour::Stripped) {
             let types = flavour != Flavour::LineTables;
             kinds_are_right(ServiceBuild::new("mix").flavour(flavour), types)?;
         }
@@ -67,6 +67,43 @@ fn kinds_are_right(build: ServiceBuild, types: bool) -> Result<Report> {
         assert!(found, "{build}: no {planted:?} in {:#?}", report.stalls);
     }
     Ok(report)
+}
+
+#[test]
+fn a_program_with_symbols_alone_gives_kinds_and_sleeping_stalls() -> Result<()> {
+    let mix = ServiceBuild::new("mix").flavour(Flavour::Symbols).build()?;
+    let profiler = Profiler::get()?;
+    let _alone = alone();
+    let mut service = RunningService::start(&mix, &[])?;
+    service.mark()?;
+    let recording = profiler.record(service.pid(), &["-d", "6s", "-F", "499"])?;
+    let truth = service.truth()?;
+    let report = recording.report()?;
+    let in_tasks: f64 = report.kinds.iter().map(|kind| kind.cpu_share).sum();
+    let expected = 1.0 - truth.share_outside();
+    assert!(
+        (in_tasks - expected).abs() < 0.05,
+        "{in_tasks} of {expected}"
+    );
+    let sleeps = |stall: &Stall| stall.syscall.as_deref() == Some("clock_nanosleep");
+    assert!(report.stalls.iter().any(sleeps), "{:#?}", report.stalls);
+
+    // A symbol calls an async function a closure; that it is polled tells that it is
+    // none, and not whether it is a function or a block.
+    let shapes = ServiceBuild::new("shapes")
+        .flavour(Flavour::Symbols)
+        .build()?;
+    let service = RunningService::start(&shapes, &[])?;
+    let report = profiler
+        .record(service.pid(), &["-d", "3s", "-F", "499"])?
+        .report()?;
+    let has = |name: &str| report.kinds.iter().any(|kind| kind.kind == name);
+    assert!(
+        has("shapes::functions::generic::{async#0}"),
+        "{:#?}",
+        report.kinds
+    );
+    Ok(())
 }
 
 #[test]

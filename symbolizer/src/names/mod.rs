@@ -20,8 +20,10 @@ pub struct Function {
     /// Its readable path, and whether it is an async body.
     pub path: FunctionPath,
     /// Its name and those around it in the debug information, outermost first;
-    /// its own, with template arguments, last.
+    /// its own, with template arguments, last. Empty where only its symbol is known.
     pub chain: Vec<String>,
+    /// Whose it is, by the package its path begins with: for code without a file.
+    pub origin: Origin,
 }
 
 impl Function {
@@ -31,9 +33,11 @@ impl Function {
         self.chain.last().map_or("", String::as_str)
     }
 
-    fn from_symbol(symbol: &str) -> Self {
+    fn from_symbol(symbol: &str, program: &str) -> Self {
+        let path = function_path(Some(symbol), &[]);
         Self {
-            path: function_path(Some(symbol), &[]),
+            origin: origin_of(&path.readable, program),
+            path,
             chain: Vec::new(),
         }
     }
@@ -92,7 +96,7 @@ impl<R: Reader<Offset = usize>> Names<R> {
     pub fn lookup(&mut self, svma: u64, symbol: Option<&str>) -> Vec<SourceFrame> {
         let mut frames = self.described(svma, symbol).unwrap_or_default();
         if frames.is_empty() {
-            frames.extend(symbol.map(symbol_frame));
+            frames.extend(symbol.map(|symbol| symbol_frame(symbol, "")));
         }
         frames
     }
@@ -144,6 +148,7 @@ impl<R: Reader<Offset = usize>> Names<R> {
         let function = Arc::new(Function {
             path: function_path(linkage, &die.chain),
             chain: die.chain,
+            origin: Origin::Unknown,
         });
         self.functions
             .insert((unit, offset.0), Arc::clone(&function));
@@ -154,7 +159,7 @@ impl<R: Reader<Offset = usize>> Names<R> {
         if let Some(function) = self.symbols.get(symbol) {
             return Arc::clone(function);
         }
-        let function = Arc::new(Function::from_symbol(symbol));
+        let function = Arc::new(Function::from_symbol(symbol, ""));
         self.symbols
             .insert(symbol.to_owned(), Arc::clone(&function));
         function
@@ -171,11 +176,12 @@ impl<R: Reader<Offset = usize>> Names<R> {
     }
 }
 
-/// The frame of code that has a symbol and no debug information.
+/// The frame of code that has a symbol and no debug information, in the program
+/// of the package `program`.
 #[must_use]
-pub fn symbol_frame(symbol: &str) -> SourceFrame {
+pub fn symbol_frame(symbol: &str, program: &str) -> SourceFrame {
     SourceFrame {
-        function: Arc::new(Function::from_symbol(symbol)),
+        function: Arc::new(Function::from_symbol(symbol, program)),
         file: None,
         line: None,
     }
@@ -192,6 +198,7 @@ impl SourceFrame {
                     is_async: false,
                 },
                 chain: Vec::new(),
+                origin: Origin::Unknown,
             }),
             file: None,
             line: None,
@@ -202,14 +209,21 @@ impl SourceFrame {
     /// begins with.
     #[must_use]
     pub fn origin(&self) -> Origin {
-        if let Some(file) = &self.file {
-            return file.origin;
+        match &self.file {
+            Some(file) => file.origin,
+            None => self.function.origin,
         }
-        let path = self.function.path.readable.trim_start_matches('<');
-        match path.split("::").next() {
-            Some("std" | "core" | "alloc") if path.contains("::") => Origin::Std,
-            _ => Origin::Unknown,
-        }
+    }
+}
+
+/// Whose a function is, by its path. Of the packages in a program only its own has
+/// a name that tells.
+fn origin_of(path: &str, program: &str) -> Origin {
+    let path = path.trim_start_matches('<');
+    match path.split_once("::") {
+        Some(("std" | "core" | "alloc", _)) => Origin::Std,
+        Some((package, _)) if package == program => Origin::User,
+        _ => Origin::Unknown,
     }
 }
 

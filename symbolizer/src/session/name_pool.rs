@@ -153,7 +153,12 @@ impl ModuleNames {
         }
         match &mut *shard {
             Shard::Open(names) => names.lookup(svma.0, symbol),
-            Shard::Unopened | Shard::Nothing => symbol.map(symbol_frame).into_iter().collect(),
+            Shard::Unopened | Shard::Nothing => {
+                // Cargo names a program after its package, with hyphens kept.
+                let package = self.module.name().replace('-', "_");
+                let frame = symbol.map(|symbol| symbol_frame(symbol, &package));
+                frame.into_iter().collect()
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Is Tokio in the process, where, and which version.
 
 use crate::module::{AddressSpace, Module, ModuleId, Svma};
+use crate::names::function_path;
 use std::collections::{HashMap, HashSet};
 
 /// What was found of Tokio.
@@ -13,6 +14,8 @@ pub(super) struct Detected {
     /// For every function whose frame is a poll frame, by its first address:
     /// the `raw::poll` functions that run it.
     pub poll_entries: HashMap<Svma, Vec<Svma>>,
+    /// The functions of a worker's loop, by their first addresses.
+    pub worker_loops: HashSet<Svma>,
 }
 
 impl Detected {
@@ -23,6 +26,7 @@ impl Detected {
                 module: id,
                 version: version(module),
                 poll_entries,
+                worker_loops: worker_loops(module),
             })
         })
     }
@@ -54,6 +58,18 @@ fn poll_entries(module: &Module) -> HashMap<Svma, Vec<Svma>> {
         }
     }
     entries
+}
+
+fn worker_loops(module: &Module) -> HashSet<Svma> {
+    let symbols = module.symbols().functions();
+    symbols
+        .filter(|symbol| symbol.name.contains("12multi_thread6worker"))
+        .filter(|symbol| {
+            let path = function_path(Some(symbol.name), &[]);
+            super::running::is_worker_loop(&path.readable)
+        })
+        .map(|symbol| symbol.svma)
+        .collect()
 }
 
 fn is_poll(symbol: &str) -> bool {

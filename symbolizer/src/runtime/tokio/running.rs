@@ -8,7 +8,7 @@ use crate::names::{SourceFrame, body_chain, coroutines_in_type, template_argumen
 use crate::runtime::{Anchor, Polled, SeenStack, TaskClass, TaskId};
 use crate::unwind::PhysicalFrame;
 use awaitscope_sampler::{Avma, ReadMemory, ReadRequest, Register};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The most words of a poll frame that are looked at. Poll frames hold the
 /// output of a future while it is moved, so they can be large; the header was
@@ -28,6 +28,8 @@ pub(super) struct PollFrames {
     /// For every function that can be a poll frame, by its first address: the
     /// `raw::poll` functions that run it.
     entries: HashMap<Svma, Vec<Svma>>,
+    /// The functions of a worker's loop, by their first addresses.
+    loops: HashSet<Svma>,
     /// What stood behind a vtable pointer: the vtable's poll function, and
     /// where the task keeps its id.
     vtables: HashMap<Avma, Vtable>,
@@ -55,6 +57,7 @@ impl PollFrames {
         Self {
             module: detected.module,
             entries: detected.poll_entries.clone(),
+            loops: detected.worker_loops.clone(),
             vtables: HashMap::new(),
             classes: HashMap::new(),
             flavor: None,
@@ -86,10 +89,27 @@ impl PollFrames {
         let id = self
             .task_among(first, &poll.entries, seen.memory)
             .or_else(|| self.task_among(rest, &poll.entries, seen.memory));
+        if self.has_worker_loop(&seen.frames[..poll.index], seen) {
+            return Polled::Worker { shows: id };
+        }
         match self.class(poll.function, seen) {
             Some(class) => Polled::Task { class, id },
             None => Polled::Worker { shows: id },
         }
+    }
+
+    /// Whether the frames inside a poll are a worker's loop: then the poll is that
+    /// of the worker itself.
+    fn has_worker_loop(&self, inside: &[PhysicalFrame], seen: &SeenStack<'_>) -> bool {
+        inside.iter().any(|frame| {
+            let place = seen.space.lookup(frame.lookup);
+            let here = place.filter(|(module, _)| *module == self.module);
+            here.is_some_and(|(module, svma)| {
+                let symbols = seen.space.module(module).map(|module| module.symbols());
+                let function = symbols.and_then(|symbols| symbols.function_at(svma));
+                function.is_some_and(|function| self.loops.contains(&function.svma))
+            })
+        })
     }
 
     /// What sort of task a poll function runs; `None` for the one that runs a
@@ -205,6 +225,9 @@ pub(super) fn anchor(frames: &[SourceFrame]) -> Option<Anchor> {
             }
         }
     }
+    if let Some(index) = frames.iter().rposition(is_poll_symbol) {
+        return symbol_anchor(frames, index);
+    }
     let (index, name) = frames.iter().enumerate().rev().find_map(|(index, frame)| {
         let name = frame.function.own_name();
         let enters =
@@ -215,6 +238,52 @@ pub(super) fn anchor(frames: &[SourceFrame]) -> Option<Anchor> {
         first: index + 1,
         class: TaskClass::BlockOn,
         root: root_coroutine(name),
+    })
+}
+
+/// A poll frame of which only the symbol is known.
+fn is_poll_symbol(frame: &SourceFrame) -> bool {
+    frame.function.chain.is_empty()
+        && matches!(
+            frame.function.path.readable.as_str(),
+            "tokio::runtime::task::harness::Harness::poll" | "tokio::runtime::task::raw::poll"
+        )
+}
+
+/// Without debug information, what a poll frame runs is told by its neighbours: a
+/// worker has its loop inside, a closure of the blocking pool has no worker outside.
+fn symbol_anchor(frames: &[SourceFrame], index: usize) -> Option<Anchor> {
+    let is_loop = |frame: &SourceFrame| is_worker_loop(&frame.function.path.readable);
+    if frames[index + 1..].iter().any(is_loop) {
+        return None;
+    }
+    let in_pool = |frame: &SourceFrame| {
+        let path = &frame.function.path.readable;
+        path.starts_with("tokio::runtime::blocking::pool::")
+    };
+    let runs_tasks = |frame: &SourceFrame| {
+        let path = &frame.function.path.readable;
+        path.starts_with("tokio::runtime::scheduler::") || path.starts_with("tokio::task::local::")
+    };
+    let outside = &frames[..index];
+    let blocking = outside.iter().any(in_pool) && !outside.iter().any(runs_tasks);
+    Some(Anchor {
+        first: index + 1,
+        class: if blocking {
+            TaskClass::Blocking
+        } else {
+            TaskClass::Async
+        },
+        root: None,
+    })
+}
+
+/// The functions that a worker of the multi-thread runtime goes round in.
+pub(super) fn is_worker_loop(path: &str) -> bool {
+    let worker = "tokio::runtime::scheduler::multi_thread::worker::";
+    path.strip_prefix(worker).is_some_and(|function| {
+        matches!(function, "run" | "Context::run" | "Context::run_task")
+            || function.starts_with("Context::park")
     })
 }
 

@@ -31,6 +31,10 @@ const LOOKS_PER_STALL: u32 = 3;
 /// How much of a sleeping thread's stack is read: it costs a few microseconds.
 const SLEEPING_STACK: u32 = 256 << 10;
 
+/// How long what can wait waits, so that the analysis need not wake up for each
+/// look.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 /// A process that is being watched.
 pub struct Recording {
     watcher: Watcher<Attachment>,
@@ -169,14 +173,15 @@ impl Recording {
             .enable_all()
             .build()
             .context("cannot start the recording loop")?;
-        let looked = runtime.block_on(self.look(&batches, &glance));
+        let mut held = Batch::default();
+        let looked = runtime.block_on(self.look(&batches, &mut held, &glance));
         let duration = self.began.elapsed();
         if let Err(error) = &looked {
             output::note(&format!("the recording ends early: {error}"));
         }
-        let last = self.watcher.finish()?;
+        held.append(self.watcher.finish()?);
         // The session is there as long as we hold a sender.
-        let _ = batches.send(last);
+        let _ = batches.send(held);
         drop(batches);
         let (outcome, keeper) = thinking
             .join()
@@ -195,7 +200,13 @@ impl Recording {
         })
     }
 
-    async fn look(&mut self, batches: &Sender<Batch>, glance: &Mutex<Glance>) -> Result<()> {
+    async fn look(
+        &mut self,
+        batches: &Sender<Batch>,
+        held: &mut Batch,
+        glance: &Mutex<Glance>,
+    ) -> Result<()> {
+        let mut sent = Instant::now();
         let mut status = Status::new();
         let mut ticks = tokio::time::interval(self.period);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -209,11 +220,14 @@ impl Recording {
                 _ = terminate.recv() => return Ok(()),
                 _ = ticks.tick() => {}
             }
-            let batch = self.watcher.look()?;
-            // Without a session there is nobody to record for.
-            batches
-                .send(batch)
-                .map_err(|_| anyhow!("the analysis ended"))?;
+            held.append(self.watcher.look()?);
+            if held.is_urgent() || sent.elapsed() >= PATIENCE {
+                sent = Instant::now();
+                // Without a session there is nobody to record for.
+                batches
+                    .send(std::mem::take(held))
+                    .map_err(|_| anyhow!("the analysis ended"))?;
+            }
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) || self.process.exited() {
                 return Ok(());

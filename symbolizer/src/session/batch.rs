@@ -17,6 +17,30 @@ pub struct Batch {
     pub horizon: Nanos,
 }
 
+impl Batch {
+    /// Adds what the next look brought.
+    pub fn append(&mut self, next: Self) {
+        self.events.extend(next.events);
+        self.pulses.extend(next.pulses);
+        self.off_stacks.extend(next.off_stacks);
+        self.horizon = next.horizon;
+    }
+
+    /// Whether it has something that should not wait: a stack that may have to be
+    /// read on from memory, or a thread or program that may soon be gone. Mere
+    /// switches and pulses are as good later.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        let patient = |event: &Event| {
+            matches!(
+                event,
+                Event::SwitchOut { .. } | Event::SwitchIn { .. } | Event::Lost { .. }
+            )
+        };
+        !self.off_stacks.is_empty() || !self.events.iter().all(patient)
+    }
+}
+
 /// How far a worker was at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pulse {

@@ -51,6 +51,8 @@ pub struct Watcher<S> {
     options: WatchOptions,
     clock: fn() -> Nanos,
     threads: HashMap<Tid, Watched>,
+    /// Where stacks are read to: most are far smaller than what is asked for.
+    scratch: Vec<u8>,
 }
 
 impl<S: std::fmt::Debug> std::fmt::Debug for Watcher<S> {
@@ -94,6 +96,7 @@ impl<S: SampleSource> Watcher<S> {
             options,
             clock,
             threads: HashMap::new(),
+            scratch: vec![0; options.stack_bytes as usize],
         }
     }
 
@@ -185,7 +188,7 @@ impl<S: SampleSource> Watcher<S> {
 
     /// Reads the stack of a thread that sleeps, or that waits for its CPU. Whether
     /// it did so all the while, the records will tell.
-    fn read_off_stack(&self, tid: Tid, off: Off) -> Option<OffStack> {
+    fn read_off_stack(&mut self, tid: Tid, off: Off) -> Option<OffStack> {
         let blocked = self.process.blocked_in(tid);
         let registers = match (off.registers, blocked) {
             // The two must speak of the same sleep.
@@ -205,11 +208,9 @@ impl<S: SampleSource> Watcher<S> {
         })
     }
 
-    fn copy_stack(&self, start: Avma) -> StackCopy {
-        let length = u64::from(self.options.stack_bytes);
-        let mut bytes = vec![0; length as usize];
+    fn copy_stack(&mut self, start: Avma) -> StackCopy {
         let mut requests = Vec::new();
-        let mut rest = bytes.as_mut_slice();
+        let mut rest = self.scratch.as_mut_slice();
         let mut at = start.0;
         while !rest.is_empty() {
             let to_page_end = PAGE - at % PAGE;
@@ -225,8 +226,10 @@ impl<S: SampleSource> Watcher<S> {
         self.process.read_many(&mut requests);
         let whole = requests.iter().take_while(|request| request.done);
         let read: usize = whole.map(|request| request.into.len()).sum();
-        bytes.truncate(read);
-        StackCopy { start, bytes }
+        StackCopy {
+            start,
+            bytes: self.scratch[..read].to_vec(),
+        }
     }
 }
 

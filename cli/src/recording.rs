@@ -35,6 +35,9 @@ const SLEEPING_STACK: u32 = 256 << 10;
 /// look.
 const PATIENCE: Duration = Duration::from_millis(50);
 
+/// When the kernel's names are read: after attaching, which needs the time more.
+const KERNEL_NAMES_AFTER: Duration = Duration::from_millis(700);
+
 /// A process that is being watched.
 pub struct Recording {
     watcher: Watcher<Attachment>,
@@ -173,6 +176,9 @@ impl Recording {
             .enable_all()
             .build()
             .context("cannot start the recording loop")?;
+        if self.options.kernel {
+            read_kernel_names(Arc::clone(&self.process));
+        }
         let mut held = Batch::default();
         let looked = runtime.block_on(self.look(&batches, &mut held, &glance));
         let duration = self.began.elapsed();
@@ -243,6 +249,19 @@ struct Watched {
     outcome: Outcome,
     debug_files: Arc<DebugFiles>,
     keeper: Option<Keeper>,
+}
+
+/// The kernel writes all its names anew for each reader, which takes a tenth of a second: better
+/// now than at the end.
+fn read_kernel_names(process: Arc<LiveProcess>) {
+    let read = move || {
+        std::thread::sleep(KERNEL_NAMES_AFTER);
+        let _ = process.kernel_function(0);
+    };
+    // Without a thread they are read when they are needed.
+    let _ = std::thread::Builder::new()
+        .name("kernel".to_owned())
+        .spawn(read);
 }
 
 /// Waits for a command that we started and that has ended, so that nothing is left of it. One

@@ -2,12 +2,13 @@
 
 use crate::builder::ProfileBuilder;
 use crate::profile::{
-    Cause, KindClass, KindId, Profile, RecordingOptions, RuntimeInfo, StackId, Stall, State,
-    Target, TaskId, ThreadId, ThreadRole, WeightKey,
+    Cause, FrameId, KindClass, KindId, Profile, RecordingOptions, RuntimeInfo, StackId, Stall,
+    State, Target, TaskId, ThreadId, ThreadRole, WeightKey,
 };
-use awaitscope_symbolizer::LogicalStack;
 use awaitscope_symbolizer::runtime::TaskClass;
-use awaitscope_symbolizer::session::{self, Outcome, SampleGroup, SeenStall, StallCause, TaskKind};
+use awaitscope_symbolizer::session::{
+    self, NamedStack, Outcome, SampleGroup, SeenStall, StallCause, TaskKind,
+};
 use std::collections::HashMap;
 
 const SECOND: u64 = 1_000_000_000;
@@ -24,11 +25,13 @@ pub fn profile_of(
     notes: Vec<String>,
 ) -> Profile {
     let mut builder = ProfileBuilder::new(target, options, start_unix_ns);
+    builder.widen_stretches(u64::from(outcome.stretch) * SECOND);
     builder.set_runtimes(runtimes(outcome));
     quality(&mut builder, outcome, notes);
     let mut making = Making {
         builder,
         outcome,
+        frames: vec![None; outcome.frames.len()],
         stacks: HashMap::new(),
         threads: HashMap::new(),
     };
@@ -45,6 +48,7 @@ pub fn profile_of(
 struct Making<'a> {
     builder: ProfileBuilder,
     outcome: &'a Outcome,
+    frames: Vec<Option<FrameId>>,
     stacks: HashMap<usize, Option<StackId>>,
     threads: HashMap<awaitscope_sampler::Tid, ThreadId>,
 }
@@ -152,11 +156,19 @@ impl Making<'_> {
         id
     }
 
-    fn intern(&mut self, stack: &LogicalStack) -> Option<StackId> {
-        stack.frames.iter().fold(None, |parent, frame| {
-            let frame = self.builder.frame(frame);
+    fn intern(&mut self, stack: &NamedStack) -> Option<StackId> {
+        stack.frames.iter().fold(None, |parent, index| {
+            let Some(frame) = self.frame(*index as usize) else {
+                return parent;
+            };
             Some(self.builder.stack(parent, frame))
         })
+    }
+
+    fn frame(&mut self, index: usize) -> Option<FrameId> {
+        let frame = self.outcome.frames.get(index)?;
+        let known = self.frames.get_mut(index)?;
+        Some(*known.get_or_insert_with(|| self.builder.frame(frame)))
     }
 }
 
@@ -191,4 +203,5 @@ fn quality(builder: &mut ProfileBuilder, outcome: &Outcome, notes: Vec<String>) 
     quality.unsymbolized_samples = seen.unsymbolized;
     quality.unidentified_samples = seen.without_id;
     quality.notes.extend(notes);
+    quality.notes.extend(outcome.notes.iter().cloned());
 }

@@ -3,8 +3,10 @@
 /// The kernel's own functions, by address.
 #[derive(Default)]
 pub(crate) struct KernelSymbols {
-    /// Sorted by address.
-    symbols: Vec<(u64, Box<str>)>,
+    /// Sorted by address; each with where its name stands in `names`.
+    symbols: Vec<Symbol>,
+    /// All names, one after the other.
+    names: String,
 }
 
 impl std::fmt::Debug for KernelSymbols {
@@ -13,8 +15,17 @@ impl std::fmt::Debug for KernelSymbols {
     }
 }
 
+/// There are some two hundred thousand: they are kept small.
+#[derive(Debug, Clone, Copy)]
+struct Symbol {
+    address: u64,
+    start: u32,
+    length: u32,
+}
+
 impl KernelSymbols {
-    /// Reads `/proc/kallsyms`. Empty where the addresses are hidden
+    /// Reads `/proc/kallsyms`, which takes some hundred milliseconds: the kernel
+    /// writes it anew for each reader. Empty where the addresses are hidden
     /// (`kptr_restrict`).
     pub fn load() -> Self {
         std::fs::read_to_string("/proc/kallsyms")
@@ -23,26 +34,39 @@ impl KernelSymbols {
     }
 
     fn parse(text: &str) -> Self {
-        let mut symbols: Vec<(u64, Box<str>)> = text
-            .lines()
-            .filter_map(|line| {
-                let mut fields = line.split_ascii_whitespace();
-                let address = u64::from_str_radix(fields.next()?, 16).ok()?;
-                let kind = fields.next()?;
-                let is_code = matches!(kind, "t" | "T" | "w" | "W");
-                (is_code && address != 0).then_some((address, fields.next()?.into()))
-            })
-            .collect();
-        symbols.sort_by_key(|(address, _)| *address);
-        Self { symbols }
+        let mut found = Self::default();
+        for line in text.lines() {
+            // A line without code has nothing to add.
+            let _ = found.add(line);
+        }
+        found.symbols.sort_by_key(|symbol| symbol.address);
+        found.names.shrink_to_fit();
+        found
+    }
+
+    fn add(&mut self, line: &str) -> Option<()> {
+        let mut fields = line.split_ascii_whitespace();
+        let address = u64::from_str_radix(fields.next()?, 16).ok()?;
+        let is_code = matches!(fields.next()?, "t" | "T" | "w" | "W");
+        if !is_code || address == 0 {
+            return None;
+        }
+        let name = fields.next()?;
+        self.symbols.push(Symbol {
+            address,
+            start: u32::try_from(self.names.len()).ok()?,
+            length: u32::try_from(name.len()).ok()?,
+        });
+        self.names.push_str(name);
+        Some(())
     }
 
     /// The function at `address`.
     pub fn name(&self, address: u64) -> Option<&str> {
-        let index = self.symbols.partition_point(|(start, _)| *start <= address);
-        self.symbols
-            .get(index.checked_sub(1)?)
-            .map(|(_, name)| &**name)
+        let after = self.symbols.partition_point(|s| s.address <= address);
+        let symbol = self.symbols.get(after.checked_sub(1)?)?;
+        let start = symbol.start as usize;
+        self.names.get(start..start + symbol.length as usize)
     }
 }
 

@@ -16,7 +16,7 @@ pub struct LogicalStack {
 }
 
 /// What a stack says of the task it runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StackTask {
     /// What sort of task.
     pub class: TaskClass,

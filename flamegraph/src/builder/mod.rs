@@ -53,6 +53,12 @@ impl ProfileBuilder {
         }
     }
 
+    /// Keeps times by stretches of at least `ns`, because they are known no finer.
+    /// For before the first of them.
+    pub fn widen_stretches(&mut self, ns: u64) {
+        self.timeline.widen_to(ns);
+    }
+
     /// Says which runtimes the process has: replaces what was said before.
     pub fn set_runtimes(&mut self, runtimes: Vec<RuntimeInfo>) {
         self.runtimes = runtimes;

@@ -172,6 +172,14 @@ impl Timeline {
         self.laid_down = self.buckets.values().map(Bucket::len).sum();
     }
 
+    /// Makes buckets at least this wide, up to a day.
+    pub(super) fn widen_to(&mut self, ns: u64) {
+        self.lay_down();
+        while self.bucket_ns < ns.min(86_400 * SECOND) {
+            self.widen();
+        }
+    }
+
     /// Makes buckets twice as wide. Nothing may be open.
     fn widen(&mut self) {
         self.bucket_ns = self.bucket_ns.saturating_mul(2);

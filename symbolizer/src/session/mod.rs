@@ -8,7 +8,10 @@
 
 mod batch;
 mod capture;
+mod groups;
+mod kinds;
 mod name_pool;
+mod naming;
 mod outcome;
 mod stacks;
 mod stall;
@@ -16,6 +19,7 @@ mod watch;
 
 pub use batch::{Batch, OffStack, Pulse};
 pub use capture::{CapturedBatches, SeenFiles};
+pub use naming::NamedStack;
 pub use outcome::{Outcome, Quality, SampleGroup, SeenStall, TaskKind, ThreadRole, ThreadSeen};
 pub use stacks::{Address, StackId, StackTable};
 pub use stall::{OffEvidence, Stall, StallCause, Stalls};
@@ -38,6 +42,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// How often a thread's thread pointer is looked for before it is given up.
 const MOST_TLS_TRIES: u32 = 5;
+
+/// The most tasks that are told apart for the line that people watch.
+const MOST_KNOWN_TASKS: usize = 450_000;
 
 /// How a session goes about it.
 #[derive(Debug, Clone)]
@@ -269,6 +276,7 @@ impl Session {
                 self.stalls.thread_ends(tid, time);
                 self.seen.switch_out(tid, time);
                 self.pulses.remove(&tid);
+                self.tls_tries.remove(&tid);
                 self.targets().bases.remove(&tid);
             }
             Event::ThreadName { tid, name, .. } => self.seen.thread(tid).name = Some(name),
@@ -311,7 +319,9 @@ impl Session {
             self.seen.sample(sample, stack, task);
             self.stalls.sample(sample.tid, sample.time, stack, task);
         }
-        self.known_tasks.extend(task);
+        if self.known_tasks.len() < MOST_KNOWN_TASKS {
+            self.known_tasks.extend(task);
+        }
     }
 
     fn off_stack(&mut self, off: &OffStack) {

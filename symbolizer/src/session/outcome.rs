@@ -1,12 +1,13 @@
 //! What a session has seen, first as it comes in, then as people read it.
 
+use super::groups::{Group, GroupKey, Groups, Owner, Weight};
+use super::kinds::{kind_of, kinds_of_tasks};
 use super::name_pool::NamePool;
-use super::stacks::{Address, StackId, StackTable};
+use super::naming::{NamedStack, StackNamer};
+use super::stacks::{StackId, StackTable};
 use super::stall::{Stall, StallCause};
 use crate::frame::{Frame, FrameKind, Origin};
-use crate::logical::{LogicalStack, logical_stack};
 use crate::module::AddressSpace;
-use crate::names::SourceFrame;
 use crate::runtime::{self, Runtime, RuntimeInfo, TaskClass, TaskId};
 use crate::unwind::UnwindEnd;
 use awaitscope_sampler::{Nanos, Process, Sample, Tid, syscall_name};
@@ -24,8 +25,10 @@ const MOST_SECONDS: usize = 1 << 23;
 pub struct Outcome {
     /// The runtimes of the process.
     pub runtimes: Vec<RuntimeInfo>,
+    /// Every distinct frame of the stacks.
+    pub frames: Vec<Frame>,
     /// Every distinct stack of [`SampleGroup`]s and [`SeenStall`]s.
-    pub stacks: Vec<LogicalStack>,
+    pub stacks: Vec<NamedStack>,
     /// The samples on the CPU, in groups that have all in common but their
     /// number.
     pub samples: Vec<SampleGroup>,
@@ -39,11 +42,16 @@ pub struct Outcome {
     pub quality: Quality,
     /// When the recording began.
     pub start: Nanos,
+    /// How many seconds of samples are summed in one: 1, unless the recording is so
+    /// long, or so rich in stacks, that there is no room for each second.
+    pub stretch: u32,
     /// The build-id of the program, in hexadecimal.
     pub build_id: Option<String>,
     /// A runtime that left its traces in the program, but no symbols to find its
     /// tasks by: `tokio 1.54.1`.
     pub stripped_runtime: Option<String>,
+    /// What is kept only in sums, for want of room, in words.
+    pub notes: Vec<String>,
 }
 
 /// What a task is.
@@ -68,7 +76,7 @@ pub struct SampleGroup {
     pub kind: Option<TaskKind>,
     /// The thread.
     pub tid: Tid,
-    /// Seconds since the start.
+    /// Seconds since the start, to the beginning of the [stretch](Outcome::stretch).
     pub second: u32,
     /// The CPU time they stand for.
     pub time: Nanos,
@@ -163,17 +171,20 @@ impl Quality {
     }
 }
 
-type GroupKey = (StackId, Option<TaskId>, Tid, u32);
+/// The most threads that are followed.
+const MOST_THREADS: usize = 100_000;
 
 /// What has come in so far.
 #[derive(Debug)]
 pub(super) struct Accumulated {
     pub table: StackTable,
     pub quality: Quality,
-    groups: HashMap<GroupKey, (Nanos, u32)>,
+    groups: Groups,
     threads: BTreeMap<Tid, ThreadSeen>,
     /// How many seconds all threads have times for.
     seconds: usize,
+    /// What is told of further threads, and not kept.
+    beyond: ThreadSeen,
     start: Nanos,
 }
 
@@ -182,26 +193,37 @@ impl Accumulated {
         Self {
             table: StackTable::default(),
             quality: Quality::default(),
-            groups: HashMap::new(),
+            groups: Groups::default(),
             threads: BTreeMap::new(),
             seconds: 0,
+            beyond: ThreadSeen::default(),
             start,
         }
     }
 
     pub fn thread(&mut self, tid: Tid) -> &mut ThreadSeen {
+        if self.threads.len() >= MOST_THREADS && !self.threads.contains_key(&tid) {
+            self.beyond = ThreadSeen::default();
+            return &mut self.beyond;
+        }
         self.threads.entry(tid).or_default()
     }
 
     pub fn sample(&mut self, sample: &Sample, stack: StackId, task: Option<TaskId>) {
         self.quality.samples += 1;
         let second = self.second(sample.time);
-        let group = self
-            .groups
-            .entry((stack, task, sample.tid, second))
-            .or_default();
-        group.0 = group.0 + sample.period;
-        group.1 += 1;
+        let key = GroupKey {
+            stack,
+            owner: task.map_or(Owner::Nobody, Owner::Task),
+            tid: sample.tid,
+            second,
+        };
+        let weight = Weight {
+            time: sample.period,
+            count: 1,
+        };
+        let table = &self.table;
+        self.groups.add(key, weight, |stack| table.outer(stack));
         // A thread whose switches were never seen runs all the time.
         let start = self.start;
         let thread = self.thread(sample.tid);
@@ -238,7 +260,9 @@ impl Accumulated {
             start,
             ..
         } = self;
-        let thread = threads.entry(tid).or_default();
+        let Some(thread) = threads.get_mut(&tid) else {
+            return;
+        };
         let Some(mut from) = thread.on_since.take() else {
             return;
         };
@@ -273,13 +297,13 @@ impl Accumulated {
         runtimes: &[Box<dyn Runtime>],
         process: &dyn Process,
     ) -> Outcome {
+        let stretch = self.groups.stretch();
+        let notes = self.notes();
         let mut reader = StackNamer::new(&self.table, space, names, runtimes, process);
-        // In an order, so that the same samples give the same profile.
-        let mut groups: Vec<(GroupKey, (Nanos, u32))> = self.groups.drain().collect();
-        groups.sort_unstable_by_key(|(key, _)| *key);
-        let groups: Vec<(GroupKey, (Nanos, u32), usize)> = groups
+        let groups: Vec<Group> = std::mem::take(&mut self.groups)
+            .into_sums()
             .into_iter()
-            .map(|(key, weight)| (key, weight, reader.read(key.0)))
+            .map(|(key, weight)| (key, weight, reader.read(key.stack)))
             .collect();
         let stalls: Vec<(Stall, Vec<(usize, Nanos)>)> = stalls
             .into_iter()
@@ -290,38 +314,42 @@ impl Accumulated {
                 (stall, stacks)
             })
             .collect();
-        let mut stacks = reader.stacks;
+        let (mut frames, mut stacks) = (reader.frames, reader.stacks);
         let kinds = kinds_of_tasks(&groups, &stalls, &stacks);
-        for (key, (_, count), stack) in &groups {
+        let unnamed: Vec<bool> = frames.iter().map(is_unnamed).collect();
+        for (key, weight, stack) in &groups {
             let stack = &stacks[*stack];
-            let unnamed = stack.frames.last().is_none_or(is_unnamed);
-            self.quality.unsymbolized += u64::from(*count) * u64::from(unnamed);
-            let nameless = key.1.is_none() && has_ids(stack);
-            self.quality.without_id += u64::from(*count) * u64::from(nameless);
+            let last = stack.frames.last();
+            let unnamed = last.is_none_or(|frame| unnamed[*frame as usize]);
+            self.quality.unsymbolized += u64::from(weight.count) * u64::from(unnamed);
+            let nameless = key.owner == Owner::Nobody && has_ids(stack);
+            self.quality.without_id += u64::from(weight.count) * u64::from(nameless);
         }
         let mut unsampled = unsampled(&self.threads, &groups, stacks.len());
         if !unsampled.is_empty() {
-            stacks.push(unsampled_stack());
+            frames.push(unsampled_frame());
+            stacks.push(NamedStack {
+                frames: Arc::from([u32::try_from(frames.len() - 1).unwrap_or(u32::MAX)]),
+                task: None,
+            });
         }
         let mut samples: Vec<SampleGroup> = groups
             .into_iter()
-            .map(
-                |((_, task, tid, second), (time, count), stack)| SampleGroup {
-                    stack,
-                    kind: kind_of(task, &stacks[stack], &kinds),
-                    task: task.filter(|_| stacks[stack].task.is_some()),
-                    tid,
-                    second,
-                    time,
-                    count,
-                },
-            )
+            .map(|(key, weight, stack)| SampleGroup {
+                stack,
+                kind: kind_of(key.owner.task(), &stacks[stack], &kinds),
+                task: key.owner.task().filter(|_| stacks[stack].task.is_some()),
+                tid: key.tid,
+                second: key.second,
+                time: weight.time,
+                count: weight.count,
+            })
             .collect();
         if self.quality.lost == 0 {
             weigh_by_switches(&mut samples, &self.threads);
         }
         samples.append(&mut unsampled);
-        samples.sort_by_key(|group| (group.second, group.tid, group.stack, group.task));
+        sum_equal(&mut samples);
         Outcome {
             runtimes: runtimes.iter().map(|runtime| runtime.info()).collect(),
             samples,
@@ -329,18 +357,61 @@ impl Accumulated {
                 .into_iter()
                 .filter_map(|(stall, in_it)| seen_stall(stall, in_it, &stacks, &kinds))
                 .collect(),
+            frames,
             stacks,
             threads: self.threads,
             kinds,
             quality: self.quality,
             start: self.start,
+            stretch,
             build_id: program_build_id(space),
             stripped_runtime: match runtimes {
                 [] => runtime::stripped(space),
                 _ => None,
             },
+            notes,
         }
     }
+
+    /// What was summed for want of room.
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let (light, crowded) = (self.groups.summed_tasks(), self.groups.is_crowded());
+        if light > 0 {
+            notes.push(format!(
+                "{light} samples of tasks that used little CPU are counted in their kinds and not \
+                 task by task, to hold the recorder's memory"
+            ));
+        }
+        if crowded || self.table.is_full() {
+            notes.push(
+                "there are more distinct stacks than are kept: the time of the last new ones stands \
+                 at their callers"
+                    .to_owned(),
+            );
+        }
+        if self.threads.len() >= MOST_THREADS {
+            notes.push(format!(
+                "the process had more than {MOST_THREADS} threads: the later ones have no names and \
+                 no times on a CPU"
+            ));
+        }
+        notes
+    }
+}
+
+/// Stacks that differ in addresses may have the same names.
+fn sum_equal(samples: &mut Vec<SampleGroup>) {
+    let key = |group: &SampleGroup| (group.second, group.tid, group.stack, group.task);
+    samples.sort_by_key(key);
+    samples.dedup_by(|next, kept| {
+        let same = key(next) == key(kept);
+        if same {
+            kept.time = kept.time + next.time;
+            kept.count = kept.count.saturating_add(next.count);
+        }
+        same
+    });
 }
 
 /// Samples tell how a thread's time is divided, but the switches tell exactly how
@@ -352,8 +423,10 @@ fn weigh_by_switches(samples: &mut [SampleGroup], threads: &BTreeMap<Tid, Thread
         let sum = sampled.entry(group.tid).or_default();
         *sum = sum.saturating_add(group.time.0);
     }
+    let total = |tid: &Tid| threads.get(tid).map_or(0, ThreadSeen::on_cpu_total);
+    let exact: HashMap<Tid, u64> = sampled.keys().map(|tid| (*tid, total(tid))).collect();
     for group in samples {
-        let exact = threads.get(&group.tid).map_or(0, ThreadSeen::on_cpu_total);
+        let exact = exact.get(&group.tid).copied().unwrap_or(0);
         let told = sampled.get(&group.tid).copied().unwrap_or(0);
         if exact == 0 || told == 0 {
             continue;
@@ -368,10 +441,10 @@ fn weigh_by_switches(samples: &mut [SampleGroup], threads: &BTreeMap<Tid, Thread
 /// were on a CPU is known from the switches all the same.
 fn unsampled(
     threads: &BTreeMap<Tid, ThreadSeen>,
-    groups: &[(GroupKey, (Nanos, u32), usize)],
+    groups: &[Group],
     stack: usize,
 ) -> Vec<SampleGroup> {
-    let sampled: HashSet<Tid> = groups.iter().map(|((_, _, tid, _), ..)| *tid).collect();
+    let sampled: HashSet<Tid> = groups.iter().map(|(key, ..)| key.tid).collect();
     let brief = threads.iter().filter(|(tid, _)| !sampled.contains(tid));
     brief
         .flat_map(|(tid, thread)| {
@@ -388,16 +461,13 @@ fn unsampled(
         .collect()
 }
 
-fn unsampled_stack() -> LogicalStack {
-    LogicalStack {
-        frames: vec![Frame {
-            function: "[ran too briefly to be sampled]".into(),
-            file: None,
-            line: None,
-            kind: FrameKind::Sync,
-            origin: Origin::Unknown,
-        }],
-        task: None,
+fn unsampled_frame() -> Frame {
+    Frame {
+        function: "[ran too briefly to be sampled]".into(),
+        file: None,
+        line: None,
+        kind: FrameKind::Sync,
+        origin: Origin::Unknown,
     }
 }
 
@@ -409,7 +479,7 @@ fn program_build_id(space: &AddressSpace) -> Option<String> {
 
 /// A stack's task should have an id: every task but the root of a `block_on`
 /// has one.
-fn has_ids(stack: &LogicalStack) -> bool {
+fn has_ids(stack: &NamedStack) -> bool {
     let task = stack.task.as_ref();
     task.is_some_and(|task| task.class != TaskClass::BlockOn)
 }
@@ -418,74 +488,12 @@ fn is_unnamed(frame: &Frame) -> bool {
     frame.origin == Origin::Unknown && frame.function.starts_with("0x")
 }
 
-/// What each task is: what most of its stacks say.
-fn kinds_of_tasks(
-    groups: &[(GroupKey, (Nanos, u32), usize)],
-    stalls: &[(Stall, Vec<(usize, Nanos)>)],
-    stacks: &[LogicalStack],
-) -> HashMap<TaskId, TaskKind> {
-    let sampled = groups
-        .iter()
-        .map(|((_, task, ..), _, stack)| (*task, *stack));
-    let stalled = stalls
-        .iter()
-        .flat_map(|(stall, stacks)| stacks.iter().map(|(stack, _)| (stall.task, *stack)));
-    let mut votes: HashMap<TaskId, BTreeMap<TaskKind, u32>> = HashMap::new();
-    for (task, stack) in sampled.chain(stalled) {
-        let told = stacks[stack].task.as_ref();
-        let Some((task, told)) = task.zip(told) else {
-            continue;
-        };
-        if let Some(name) = &told.kind {
-            let kind = TaskKind {
-                name: Arc::clone(name),
-                class: told.class,
-                runtime: told.runtime,
-            };
-            *votes.entry(task).or_default().entry(kind).or_default() += 1;
-        }
-    }
-    votes
-        .into_iter()
-        .filter_map(|(task, votes)| {
-            let (kind, _) = votes.into_iter().max_by_key(|(_, count)| *count)?;
-            Some((task, kind))
-        })
-        .collect()
-}
-
-fn kind_of(
-    task: Option<TaskId>,
-    stack: &LogicalStack,
-    kinds: &HashMap<TaskId, TaskKind>,
-) -> Option<TaskKind> {
-    let told = stack.task.as_ref()?;
-    if let Some(kind) = task.and_then(|task| kinds.get(&task)) {
-        return Some(kind.clone());
-    }
-    let name = told.kind.as_ref().map_or_else(
-        || {
-            Arc::from(match told.class {
-                TaskClass::Async => "[unnamed future]",
-                TaskClass::Blocking => "[unnamed closure]",
-                TaskClass::BlockOn => "[unnamed block_on]",
-            })
-        },
-        Arc::clone,
-    );
-    Some(TaskKind {
-        name,
-        class: told.class,
-        runtime: told.runtime,
-    })
-}
-
 /// A long poll is a stall if its stacks show that a task was polled: a worker
 /// that sleeps in its event loop is not one.
 fn seen_stall(
     stall: Stall,
     in_it: Vec<(usize, Nanos)>,
-    stacks: &[LogicalStack],
+    stacks: &[NamedStack],
     kinds: &HashMap<TaskId, TaskKind>,
 ) -> Option<SeenStall> {
     let polling = |stack: usize| {
@@ -505,81 +513,4 @@ fn seen_stall(
         stacks: in_it,
         stall,
     })
-}
-
-/// Names stacks, each once.
-struct StackNamer<'a> {
-    table: &'a StackTable,
-    space: &'a AddressSpace,
-    names: &'a NamePool,
-    runtimes: &'a [Box<dyn Runtime>],
-    process: &'a dyn Process,
-    kernel: HashMap<u64, Arc<str>>,
-    known: HashMap<StackId, usize>,
-    stacks: Vec<LogicalStack>,
-}
-
-impl<'a> StackNamer<'a> {
-    fn new(
-        table: &'a StackTable,
-        space: &'a AddressSpace,
-        names: &'a NamePool,
-        runtimes: &'a [Box<dyn Runtime>],
-        process: &'a dyn Process,
-    ) -> Self {
-        Self {
-            table,
-            space,
-            names,
-            runtimes,
-            process,
-            kernel: HashMap::new(),
-            known: HashMap::new(),
-            stacks: Vec::new(),
-        }
-    }
-
-    fn read(&mut self, id: StackId) -> usize {
-        if let Some(known) = self.known.get(&id) {
-            return *known;
-        }
-        let mut frames = Vec::new();
-        let mut kernel = Vec::new();
-        for address in self.table.addresses(id) {
-            match address {
-                Address::Kernel(address) => {
-                    let name = self.kernel.entry(address).or_insert_with(|| {
-                        let name = self.process.kernel_function(address);
-                        name.map_or_else(|| "[kernel]".into(), Into::into)
-                    });
-                    kernel.push(Arc::clone(name));
-                }
-                Address::Module(module, svma) => match self.space.module(module) {
-                    Some(file) => {
-                        let found = self.names.get(file, (module, svma));
-                        if found.is_empty() {
-                            frames.push(SourceFrame::nameless(format!(
-                                "0x{:x} in {}",
-                                svma.0,
-                                file.name()
-                            )));
-                        }
-                        frames.extend(found.iter().rev().cloned());
-                    }
-                    None => frames.push(SourceFrame::nameless(format!("0x{:x}", svma.0))),
-                },
-                Address::Unknown(address) => {
-                    frames.push(SourceFrame::nameless(format!("0x{address:x}")));
-                }
-                Address::Truncated => {
-                    frames.push(SourceFrame::nameless("[truncated stack]".to_owned()));
-                }
-            }
-        }
-        let index = self.stacks.len();
-        self.stacks
-            .push(logical_stack(&frames, &kernel, self.runtimes));
-        self.known.insert(id, index);
-        index
-    }
 }

@@ -3,6 +3,12 @@
 use crate::module::{ModuleId, Svma};
 use std::collections::HashMap;
 
+/// The most nodes, at some eighty bytes each.
+const MOST: usize = 450_000;
+
+/// So many more are kept for roots.
+const ROOTS: usize = 1 << 10;
+
 /// A stack: its innermost address, and through it all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StackId(pub(crate) u32);
@@ -28,16 +34,32 @@ pub struct StackTable {
 }
 
 impl StackTable {
-    /// The stack that is `address` inside of `outer`. `None` when there are
-    /// four thousand million already.
+    /// The stack that is `address` inside of `outer`. When there is no room for
+    /// another, that is `outer`.
     pub fn push(&mut self, outer: Option<StackId>, address: Address) -> Option<StackId> {
         if let Some(known) = self.known.get(&(outer, address)) {
             return Some(*known);
+        }
+        let room = if outer.is_some() { MOST } else { MOST + ROOTS };
+        if self.nodes.len() >= room {
+            return outer;
         }
         let id = StackId(u32::try_from(self.nodes.len()).ok()?);
         self.nodes.push((outer, address));
         self.known.insert((outer, address), id);
         Some(id)
+    }
+
+    /// The stack that called the innermost address of `stack`.
+    #[must_use]
+    pub fn outer(&self, stack: StackId) -> Option<StackId> {
+        self.nodes.get(stack.0 as usize)?.0
+    }
+
+    /// Whether stacks were cut for want of room.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.nodes.len() >= MOST
     }
 
     /// The addresses of a stack, outermost first.

@@ -1,0 +1,136 @@
+//! Puts names to stacks.
+
+use super::name_pool::NamePool;
+use super::stacks::{Address, StackId, StackTable};
+use crate::frame::Frame;
+use crate::logical::{StackTask, logical_stack};
+use crate::module::AddressSpace;
+use crate::names::SourceFrame;
+use crate::runtime::Runtime;
+use awaitscope_sampler::Process;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A stack as people read it. Thousands of stacks have most of their frames in
+/// common, so it tells which of [`Outcome::frames`](super::Outcome::frames) they
+/// are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NamedStack {
+    /// Indices of its frames, from the outermost to the innermost.
+    pub frames: Arc<[u32]>,
+    /// The task it runs, if it runs one.
+    pub task: Option<StackTask>,
+}
+
+/// Names stacks, each once. Stacks that differ only in addresses, and not in what
+/// people read, are one.
+pub(super) struct StackNamer<'a> {
+    table: &'a StackTable,
+    space: &'a AddressSpace,
+    names: &'a NamePool,
+    runtimes: &'a [Box<dyn Runtime>],
+    process: &'a dyn Process,
+    kernel: HashMap<u64, Arc<str>>,
+    known: HashMap<StackId, usize>,
+    indices: HashMap<Frame, u32>,
+    same: HashMap<NamedStack, usize>,
+    pub frames: Vec<Frame>,
+    pub stacks: Vec<NamedStack>,
+}
+
+impl<'a> StackNamer<'a> {
+    pub fn new(
+        table: &'a StackTable,
+        space: &'a AddressSpace,
+        names: &'a NamePool,
+        runtimes: &'a [Box<dyn Runtime>],
+        process: &'a dyn Process,
+    ) -> Self {
+        Self {
+            table,
+            space,
+            names,
+            runtimes,
+            process,
+            kernel: HashMap::new(),
+            known: HashMap::new(),
+            indices: HashMap::new(),
+            same: HashMap::new(),
+            frames: Vec::new(),
+            stacks: Vec::new(),
+        }
+    }
+
+    /// Index of the named stack.
+    pub fn read(&mut self, id: StackId) -> usize {
+        if let Some(known) = self.known.get(&id) {
+            return *known;
+        }
+        let mut frames = Vec::new();
+        let mut kernel = Vec::new();
+        for address in self.table.addresses(id) {
+            match address {
+                Address::Kernel(address) => kernel.push(self.kernel_function(address)),
+                other => self.add_frames(other, &mut frames),
+            }
+        }
+        let logical = logical_stack(&frames, &kernel, self.runtimes);
+        let frames = logical.frames.into_iter().map(|frame| self.frame(frame));
+        let named = NamedStack {
+            frames: frames.collect(),
+            task: logical.task,
+        };
+        let index = match self.same.get(&named) {
+            Some(index) => *index,
+            None => {
+                self.stacks.push(named.clone());
+                self.same.insert(named, self.stacks.len() - 1);
+                self.stacks.len() - 1
+            }
+        };
+        self.known.insert(id, index);
+        index
+    }
+
+    fn add_frames(&self, address: Address, frames: &mut Vec<SourceFrame>) {
+        match address {
+            Address::Module(module, svma) => match self.space.module(module) {
+                Some(file) => {
+                    let found = self.names.get(file, (module, svma));
+                    if found.is_empty() {
+                        let place = format!("0x{:x} in {}", svma.0, file.name());
+                        frames.push(SourceFrame::nameless(place));
+                    }
+                    frames.extend(found.iter().rev().cloned());
+                }
+                None => frames.push(SourceFrame::nameless(format!("0x{:x}", svma.0))),
+            },
+            Address::Unknown(address) | Address::Kernel(address) => {
+                frames.push(SourceFrame::nameless(format!("0x{address:x}")));
+            }
+            Address::Truncated => {
+                frames.push(SourceFrame::nameless("[truncated stack]".to_owned()));
+            }
+        }
+    }
+
+    fn kernel_function(&mut self, address: u64) -> Arc<str> {
+        let name = self.kernel.entry(address).or_insert_with(|| {
+            let name = self.process.kernel_function(address);
+            name.map_or_else(|| "[kernel]".into(), Into::into)
+        });
+        Arc::clone(name)
+    }
+
+    fn frame(&mut self, frame: Frame) -> u32 {
+        if let Some(index) = self.indices.get(&frame) {
+            return *index;
+        }
+        // There are no more frames than places in the stack table, which are
+        // counted in 32 bits, times the functions inlined there.
+        let index = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
+        self.frames.push(frame.clone());
+        self.indices.insert(frame, index);
+        index
+    }
+}

@@ -107,6 +107,33 @@ fn what_is_polled_often_and_what_is_idle_never_stalls() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_local_set_that_polls_one_task_again_and_again_never_stalls() -> Result<()> {
+    let single = ServiceBuild::new("single").build()?;
+    let profiler = Profiler::get()?;
+    let _alone = alone();
+    let mut service = RunningService::start(&single, &["--only", "often"])?;
+    service.mark()?;
+    let recording = profiler.record(service.pid(), &["-d", "6s"])?;
+    let truth = service.truth()?;
+    let report = recording.report()?;
+    let often = report
+        .kinds
+        .iter()
+        .find(|kind| kind.kind == "single::polled_often");
+    let often = often.expect("it used the CPU more than any other");
+    assert!(often.cpu_share > 0.8, "{:#?}", report.kinds);
+    // On a busy machine single polls can be held back for long; they are told then.
+    let true_ones = truth
+        .long_polls_of(&often.kind, 8 * MS, 0..u64::MAX)
+        .count();
+    assert!(
+        often.stalls <= true_ones as u64,
+        "{often:?}, {true_ones} true ones"
+    );
+    Ok(())
+}
+
 fn kinds_caused_by<'a>(cause: &str, truth: &'a Truth) -> Vec<&'a str> {
     let planted = truth
         .planted

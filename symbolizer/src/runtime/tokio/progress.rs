@@ -3,7 +3,7 @@
 
 use super::detect::Detected;
 use super::layout::ContextLayout;
-use crate::module::AddressSpace;
+use crate::module::{AddressSpace, Symbol, SymbolKind};
 use crate::runtime::{Progress, ProgressReader, TaskId, ThreadBase};
 use crate::types::Types;
 use awaitscope_sampler::{Avma, ReadMemory, ReadRequest, Tid};
@@ -41,7 +41,11 @@ impl Workers {
         let tls = module.tls()?;
         let dwarf = module.dwarf().ok()??;
         let mut types = Types::of_package(Arc::clone(dwarf), "tokio");
-        let layout = ContextLayout::find(&mut types)?;
+        let symbols = module.symbols().variables();
+        let thread_locals: Vec<Symbol<'_>> = symbols
+            .filter(|symbol| symbol.kind == SymbolKind::Tls)
+            .collect();
+        let layout = ContextLayout::find(&mut types, &thread_locals)?;
         let align = tls.align.max(1);
         Some(Self {
             layout,
@@ -78,10 +82,13 @@ impl ProgressReader for Workers {
                 let context = context?;
                 let core = self.cores.get(&thread.tid)?;
                 (context.scheduler == core.scheduler).then_some(())?;
-                let epoch = match context.tick {
+                let tick = match context.tick {
                     Some(tick) if context.core == Some(core.core) => tick,
                     _ => read_tick(core, memory)?,
                 };
+                // The tick has 32 bits, a queue has fewer slots than that.
+                let head = self.local_head(thread, memory).unwrap_or(0);
+                let epoch = tick ^ head << 32;
                 Some((
                     thread.tid,
                     Progress {
@@ -145,6 +152,18 @@ impl Workers {
                 })
             })
             .collect()
+    }
+
+    /// Where the queue of the `LocalSet` stands that the thread polls, counted from
+    /// one; `None` while it polls none.
+    fn local_head(&self, thread: &ThreadBase, memory: &dyn ReadMemory) -> Option<u64> {
+        let local = self.layout.local.as_ref()?;
+        let block = thread.tls_base.0.checked_sub(self.block)?;
+        let context = memory.read_word(Avma(block.checked_add(local.tls_offset)?))?;
+        let shared = Avma(context.checked_add(local.shared)?);
+        let shared = (context != 0).then(|| memory.read_word(shared)).flatten()?;
+        let head = memory.read_word(Avma(shared.checked_add(local.head)?))?;
+        head.checked_add(1)
     }
 
     /// Follows `scheduler::Context` to the worker's core.

@@ -1,5 +1,7 @@
 //! A CPU split and planted stalls on one thread: the current-thread runtime with
-//! a `LocalSet`. `--only split` leaves the stalls out, `--only stalls` the split.
+//! a `LocalSet`. `--only split` leaves the stalls out, `--only stalls` the split;
+//! `--only often` runs a task of the `LocalSet` that is polled again and again within
+//! one poll of the set.
 
 use std::future::Future;
 use std::thread;
@@ -13,9 +15,10 @@ fn main() {
     let args = Args::read();
     let split = args.wants("split");
     let stalls = args.wants("stalls");
+    let often = args.wants("often") && !split && !stalls;
     thread::Builder::new()
         .name("single".into())
-        .spawn(move || run(split, stalls))
+        .spawn(move || run(split, stalls, often))
         .expect("a thread");
     serve(
         &args,
@@ -25,7 +28,7 @@ fn main() {
     )
 }
 
-fn run(split: bool, stalls: bool) {
+fn run(split: bool, stalls: bool, often: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -43,6 +46,9 @@ fn run(split: bool, stalls: bool) {
             spawn("single::sleeps_in_poll", sleeps_in_poll());
             spawn("single::spins_in_poll", spins_in_poll());
         }
+        if often {
+            spawn("single::polled_often", polled_often());
+        }
         std::future::pending::<()>().await;
     });
 }
@@ -56,6 +62,37 @@ fn every(millis: u64) -> Interval {
     let mut clock = interval(Duration::from_millis(millis));
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     clock
+}
+
+/// Fifty polls of 0.4 ms in a row, forty percent of the time.
+async fn polled_often() {
+    let mut clock = every(50);
+    loop {
+        clock.tick().await;
+        for _ in 0..50 {
+            spin_often();
+            again().await;
+        }
+    }
+}
+
+/// Ready at the next poll, which is asked for at once; `yield_now` would wait until
+/// the set's own poll is over.
+async fn again() {
+    let mut polled = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut polled, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await
+}
+
+#[inline(never)]
+fn spin_often() -> u64 {
+    spin!(Duration::from_micros(400))
 }
 
 /// 30 % of a core.

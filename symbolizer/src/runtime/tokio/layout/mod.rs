@@ -5,6 +5,12 @@
 //! thread-local context moves, and is found by its members' names in the debug
 //! information.
 
+mod find;
+mod local;
+
+pub(super) use local::LocalLayout;
+
+use crate::module::Symbol;
 use crate::types::{TypeId, Types};
 use awaitscope_sampler::{Avma, ReadMemory};
 use gimli::Reader;
@@ -60,6 +66,8 @@ pub(super) struct ContextLayout {
     pub discriminant: Option<(u64, u64)>,
     /// Its variants.
     pub flavors: Vec<FlavorLayout>,
+    /// Where a `LocalSet` that is being polled keeps its queue.
+    pub local: Option<LocalLayout>,
 }
 
 /// A variant of `scheduler::Context`.
@@ -77,10 +85,18 @@ pub(super) struct FlavorLayout {
 
 impl ContextLayout {
     /// Works the layout out of Tokio's own debug information; `None` where that
-    /// has no types.
-    pub fn find<R: Reader<Offset = usize>>(types: &mut Types<R>) -> Option<Self> {
+    /// has no types. `symbols` are the thread-local ones of the module.
+    pub fn find<R: Reader<Offset = usize>>(
+        types: &mut Types<R>,
+        symbols: &[Symbol<'_>],
+    ) -> Option<Self> {
         let context = types.find("tokio::runtime::context::Context")?;
-        let (tls_offset, storage) = thread_local(types, context)?;
+        let tls_offset = find::thread_local(
+            types,
+            symbols,
+            "tokio::runtime::context::CONTEXT::",
+            context,
+        )?;
         let (task_id, id_type) = types.walk(context, &["current_task_id"])?;
         // Before 1.40 an id could be zero, so `Option<Id>` has a tag word.
         let task_id = match types.size(id_type)? {
@@ -105,12 +121,13 @@ impl ContextLayout {
             })
             .collect::<Vec<_>>();
         (!flavors.is_empty()).then_some(Self {
-            tls_offset: tls_offset.checked_add(storage)?,
+            tls_offset,
             size: types.size(context)?,
             task_id,
             scheduler,
             discriminant: variants.discriminant,
             flavors,
+            local: LocalLayout::find(types, symbols),
         })
     }
 }
@@ -121,87 +138,13 @@ fn flavor<R: Reader<Offset = usize>>(
     offset: u64,
     context: TypeId,
 ) -> Option<FlavorLayout> {
-    let (cell, _) = types.walk(context, &["core"])?;
     let (in_cell, core_option) = types.walk(context, &["core", "value"])?;
-    debug_assert!(in_cell >= cell);
-    let core = core_struct(types, core_option)?;
+    let (_, core) = find::pointer_to(types, core_option, "tick")?;
     let (tick, tick_type) = types.walk(core, &["tick"])?;
     let size = types.size(tick_type)?;
     Some(FlavorLayout {
         value,
         core: offset.checked_add(in_cell)?,
         tick: (tick, size),
-    })
-}
-
-/// The `Core` in an `UnsafeCell<Option<Box<Core>>>`: the `tick` holder behind the
-/// only pointer there is.
-fn core_struct<R: Reader<Offset = usize>>(types: &mut Types<R>, cell: TypeId) -> Option<TypeId> {
-    let mut open = vec![(cell, 0)];
-    while let Some((id, depth)) = open.pop() {
-        if let Some(target) = types.pointee(id)
-            && types.member(target, "tick").is_some()
-        {
-            return Some(target);
-        }
-        if depth > 8 {
-            continue;
-        }
-        open.extend(
-            types
-                .members(id)
-                .into_iter()
-                .map(|m| (m.type_id, depth + 1)),
-        );
-        if let Some(variants) = types.variants(id) {
-            open.extend(
-                variants
-                    .variants
-                    .into_iter()
-                    .map(|v| (v.type_id, depth + 1)),
-            );
-        }
-    }
-    None
-}
-
-/// Where in a thread's block the variable stands that holds `context`, and where
-/// in that variable the context stands: the standard library wraps it in a
-/// `Storage`, whose shape depends on the release.
-fn thread_local<R: Reader<Offset = usize>>(
-    types: &mut Types<R>,
-    context: TypeId,
-) -> Option<(u64, u64)> {
-    for variable in types.thread_locals("tokio::runtime::context::CONTEXT::") {
-        if let Some(inside) = offset_of_type(types, variable.type_id, context, 0) {
-            return Some((variable.tls_offset, inside));
-        }
-    }
-    None
-}
-
-fn offset_of_type<R: Reader<Offset = usize>>(
-    types: &mut Types<R>,
-    outer: TypeId,
-    wanted: TypeId,
-    depth: usize,
-) -> Option<u64> {
-    if types.same(outer, wanted) {
-        return Some(0);
-    }
-    if depth > 8 {
-        return None;
-    }
-    let mut inside = types.members(outer);
-    if let Some(variants) = types.variants(outer) {
-        inside.extend(variants.variants.into_iter().map(|v| crate::types::Member {
-            name: v.name,
-            offset: v.offset,
-            type_id: v.type_id,
-        }));
-    }
-    inside.into_iter().find_map(|member| {
-        let further = offset_of_type(types, member.type_id, wanted, depth + 1)?;
-        member.offset.checked_add(further)
     })
 }

@@ -1,0 +1,101 @@
+//! Finding things inside types whose wrappers differ from release to release.
+
+use crate::module::Symbol;
+use crate::names::function_path;
+use crate::types::{Member, TypeId, Types};
+use gimli::Reader;
+
+/// Wrappers around wrappers: an `UnsafeCell<Option<NonNull<RcInner<T>>>>` has five.
+const DEEPEST: usize = 8;
+
+/// From the start of the module's thread-local block to the value of type `wanted`
+/// in the variable whose full name begins with `prefix`. The standard library wraps
+/// it in a `Storage`, whose shape depends on the release.
+///
+/// A variable that the linker threw away keeps its entry, at offset 0: so there must
+/// be a symbol of that name at the very place.
+pub(super) fn thread_local<R: Reader<Offset = usize>>(
+    types: &mut Types<R>,
+    symbols: &[Symbol<'_>],
+    prefix: &str,
+    wanted: TypeId,
+) -> Option<u64> {
+    let mut places = symbols.iter().filter(|symbol| {
+        let path = function_path(Some(symbol.name), &[]).readable;
+        path.starts_with(prefix)
+    });
+    let places: Vec<u64> = places.by_ref().map(|symbol| symbol.svma.0).collect();
+    let variables = types.thread_locals(prefix).into_iter();
+    let mut kept = variables.filter(|variable| places.contains(&variable.tls_offset));
+    kept.find_map(|variable| {
+        let inside = offset_of_type(types, variable.type_id, wanted, 0)?;
+        variable.tls_offset.checked_add(inside)
+    })
+}
+
+/// The pointer inside `outer` to something that has a member `member`: its offset in
+/// `outer`, and what it points to.
+pub(super) fn pointer_to<R: Reader<Offset = usize>>(
+    types: &mut Types<R>,
+    outer: TypeId,
+    member: &str,
+) -> Option<(u64, TypeId)> {
+    search(types, outer, 0, &mut |types, id| {
+        let target = types.pointee(id)?;
+        types.member(target, member)?;
+        Some(target)
+    })
+}
+
+/// The member `member` of `outer`, or of what `outer` holds by value.
+pub(super) fn member_within<R: Reader<Offset = usize>>(
+    types: &mut Types<R>,
+    outer: TypeId,
+    member: &str,
+) -> Option<u64> {
+    let (offset, found) = search(types, outer, 0, &mut |types, id| types.member(id, member))?;
+    offset.checked_add(found.offset)
+}
+
+fn offset_of_type<R: Reader<Offset = usize>>(
+    types: &mut Types<R>,
+    outer: TypeId,
+    wanted: TypeId,
+    depth: usize,
+) -> Option<u64> {
+    let found = search(types, outer, depth, &mut |types, id| {
+        types.same(id, wanted).then_some(())
+    });
+    found.map(|(offset, ())| offset)
+}
+
+/// Looks through `outer` and all that it holds by value for what `wanted` accepts.
+fn search<R: Reader<Offset = usize>, T>(
+    types: &mut Types<R>,
+    outer: TypeId,
+    depth: usize,
+    wanted: &mut dyn FnMut(&mut Types<R>, TypeId) -> Option<T>,
+) -> Option<(u64, T)> {
+    if let Some(found) = wanted(types, outer) {
+        return Some((0, found));
+    }
+    if depth >= DEEPEST {
+        return None;
+    }
+    held_by_value(types, outer).into_iter().find_map(|member| {
+        let (further, found) = search(types, member.type_id, depth + 1, wanted)?;
+        Some((member.offset.checked_add(further)?, found))
+    })
+}
+
+fn held_by_value<R: Reader<Offset = usize>>(types: &mut Types<R>, outer: TypeId) -> Vec<Member> {
+    let mut inside = types.members(outer);
+    if let Some(variants) = types.variants(outer) {
+        inside.extend(variants.variants.into_iter().map(|variant| Member {
+            name: variant.name,
+            offset: variant.offset,
+            type_id: variant.type_id,
+        }));
+    }
+    inside
+}

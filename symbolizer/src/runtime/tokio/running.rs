@@ -177,8 +177,7 @@ impl PollFrames {
                 continue;
             };
             if polls.contains(&vtable.poll) {
-                let at = Avma(*address).checked_add(vtable.id_offset)?;
-                return memory.read_word(at).filter(|id| *id != 0).map(TaskId);
+                return living_id(*address, vtable.id_offset, memory);
             }
         }
         None
@@ -199,6 +198,22 @@ impl PollFrames {
         self.vtables.insert(address, found);
         Some(found)
     }
+}
+
+/// The id of the task at `address`, unless the task ended since the stack was
+/// copied: then its memory is free, and holds anything.
+fn living_id(address: u64, id_offset: u64, memory: &dyn ReadMemory) -> Option<TaskId> {
+    let mut header = [0; Header::SIZE];
+    let mut id = [0; 8];
+    let at = Avma(address).checked_add(id_offset)?;
+    let mut requests = [
+        ReadRequest::new(at, &mut id),
+        ReadRequest::new(Avma(address), &mut header),
+    ];
+    memory.read_many(&mut requests);
+    let whole = requests.iter().all(|request| request.done);
+    let id = u64::from_le_bytes(id);
+    (whole && Header(&header).is_alive() && id != 0).then_some(TaskId(id))
 }
 
 /// The words of a frame, from its stack pointer up.

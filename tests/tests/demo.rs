@@ -28,7 +28,7 @@ fn the_demo_leaves_all_there_is_to_look_at_and_says_what_is_wrong() -> Result<()
         told.contains("awaitscope::demo::service::sign_in"),
         "{told}"
     );
-    assert!(told.contains("use tokio::time::sleep"), "{told}");
+    assert!(told.contains("tokio::time::sleep"), "{told}");
     assert!(
         told.contains("awaitscope::demo::service::price_everything"),
         "{told}"

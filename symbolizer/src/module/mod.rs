@@ -174,7 +174,7 @@ impl Module {
     }
 }
 
-fn load_dwarf(object: &Image) -> Option<Arc<gimli::Dwarf<DwarfReader>>> {
+pub(crate) fn load_dwarf(object: &Image) -> Option<Arc<gimli::Dwarf<DwarfReader>>> {
     object.section(".debug_info")?;
     let dwarf = gimli::Dwarf::load(|id| {
         let bytes = object.section_bytes(id.name()).unwrap_or_default();

@@ -1,16 +1,22 @@
 //! From an address in a file to the functions that stand there.
 
 mod die;
+mod inlined;
+mod lines;
+#[cfg(test)]
+mod oracle;
 mod path;
+mod places;
 mod source_file;
+mod span;
 
 pub use path::{FunctionPath, body_chain, coroutines_in_type, function_path, template_arguments};
+pub use places::Places;
 pub use source_file::SourceFile;
 
 use crate::frame::Origin;
-use addr2line::{Context, LookupContinuation, LookupResult};
 use die::Units;
-use gimli::{Dwarf, Reader, UnitOffset};
+use gimli::{Reader, UnitOffset};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -57,11 +63,10 @@ pub struct SourceFrame {
 
 /// The names of one module's code.
 pub struct Names<R: Reader<Offset = usize>> {
-    context: Context<R>,
     units: Units<R>,
     functions: HashMap<(usize, usize), Arc<Function>>,
     symbols: HashMap<String, Arc<Function>>,
-    files: HashMap<(usize, String), Arc<SourceFile>>,
+    files: HashMap<(usize, u64), Option<Arc<SourceFile>>>,
     own: Origin,
 }
 
@@ -74,21 +79,18 @@ impl<R: Reader<Offset = usize>> std::fmt::Debug for Names<R> {
 }
 
 impl<R: Reader<Offset = usize>> Names<R> {
-    /// Opens a module's debug information. Only the list of units is read; a
-    /// unit is parsed when an address in it is first asked for. `own` is whose the
-    /// module's own code is: the user's in the program, a library's elsewhere.
-    ///
-    /// # Errors
-    /// The debug information is broken.
-    pub fn new(dwarf: Arc<Dwarf<R>>, own: Origin) -> Result<Self, gimli::Error> {
-        Ok(Self {
-            units: Units::new(Arc::clone(&dwarf)),
-            context: Context::from_arc_dwarf(dwarf)?,
+    /// Names out of the debug information that `places` tells of. A unit is parsed when
+    /// an address in it is first asked for. `own` is whose the module's own code is:
+    /// the user's in the program, a library's elsewhere.
+    #[must_use]
+    pub fn new(places: Arc<Places<R>>, own: Origin) -> Self {
+        Self {
+            units: Units::new(places),
             functions: HashMap::new(),
             symbols: HashMap::new(),
             files: HashMap::new(),
             own,
-        })
+        }
     }
 
     /// The functions at `svma`, innermost first. `symbol` is the symbol that
@@ -102,30 +104,18 @@ impl<R: Reader<Offset = usize>> Names<R> {
     }
 
     fn described(&mut self, svma: u64, symbol: Option<&str>) -> Option<Vec<SourceFrame>> {
-        let unit = skip_loads(self.context.find_dwarf_and_unit(svma))?;
-        let unit_start = unit.unit.header.debug_info_offset()?.0;
-        let mut found = Vec::new();
-        let mut frames = skip_loads(self.context.find_frames(svma)).ok()?;
-        while let Ok(Some(frame)) = frames.next() {
-            let location = frame.location.as_ref();
-            found.push((
-                frame.dw_die_offset,
-                location.and_then(|l| l.file).map(str::to_owned),
-                location.and_then(|l| l.line).filter(|line| *line != 0),
-            ));
-        }
-        drop(frames);
+        let (unit, found) = self.units.at(svma)?;
         let last = found.len().checked_sub(1)?;
         let mut out = Vec::with_capacity(found.len());
-        for (index, (die, file, line)) in found.into_iter().enumerate() {
+        for (index, standing) in found.into_iter().enumerate() {
             let symbol = symbol.filter(|_| index == last);
-            let Some(function) = self.function(unit_start, die, symbol) else {
+            let Some(function) = self.function(unit, standing.entry, symbol) else {
                 continue;
             };
             out.push(SourceFrame {
                 function,
-                file: file.map(|file| self.file(unit_start, file)),
-                line,
+                file: standing.line.and_then(|line| self.file(unit, line.file)),
+                line: standing.line.and_then(|line| line.line),
             });
         }
         Some(out)
@@ -143,6 +133,32 @@ impl<R: Reader<Offset = usize>> Names<R> {
         if let Some(function) = self.functions.get(&(unit, offset.0)) {
             return Some(Arc::clone(function));
         }
+        // Of all inlined copies of a function, one name is made.
+        if symbol.is_none()
+            && let Some((other, origin)) = self.units.origin(unit, offset)
+            && (other, origin) != (unit, offset)
+        {
+            let function = self.origin(other, origin)?;
+            self.functions
+                .insert((unit, offset.0), Arc::clone(&function));
+            return Some(function);
+        }
+        self.named(unit, offset, symbol)
+    }
+
+    fn origin(&mut self, unit: usize, offset: UnitOffset) -> Option<Arc<Function>> {
+        match self.functions.get(&(unit, offset.0)) {
+            Some(function) => Some(Arc::clone(function)),
+            None => self.named(unit, offset, None),
+        }
+    }
+
+    fn named(
+        &mut self,
+        unit: usize,
+        offset: UnitOffset,
+        symbol: Option<&str>,
+    ) -> Option<Arc<Function>> {
         let die = self.units.function(unit, offset)?;
         let linkage = die.linkage.as_deref().or(symbol);
         let function = Arc::new(Function {
@@ -165,13 +181,16 @@ impl<R: Reader<Offset = usize>> Names<R> {
         function
     }
 
-    fn file(&mut self, unit: usize, path: String) -> Arc<SourceFile> {
-        if let Some(file) = self.files.get(&(unit, path.clone())) {
-            return Arc::clone(file);
+    fn file(&mut self, unit: usize, index: u64) -> Option<Arc<SourceFile>> {
+        if let Some(file) = self.files.get(&(unit, index)) {
+            return file.as_ref().map(Arc::clone);
         }
+        let path = self.units.file(unit, index);
         let dir = self.units.compilation_dir(unit);
-        let file = Arc::new(source_file::source_file(&path, dir.as_deref(), self.own));
-        self.files.insert((unit, path), Arc::clone(&file));
+        let file = path.map(|path| source_file::source_file(&path, dir.as_deref(), self.own));
+        let file = file.map(Arc::new);
+        self.files
+            .insert((unit, index), file.as_ref().map(Arc::clone));
         file
     }
 }
@@ -225,10 +244,4 @@ fn origin_of(path: &str, program: &str) -> Origin {
         Some((package, _)) if package == program => Origin::User,
         _ => Origin::Unknown,
     }
-}
-
-/// Split debug information in separate `.dwo` files is not looked for: nobody
-/// ships those with a service.
-fn skip_loads<L: LookupContinuation>(result: LookupResult<L>) -> L::Output {
-    result.skip_all_loads()
 }

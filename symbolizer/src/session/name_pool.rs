@@ -2,18 +2,14 @@
 
 use crate::frame::Origin;
 use crate::module::{DwarfReader, Module, ModuleId, Svma};
-use crate::names::{Names, SourceFrame, symbol_frame};
+use crate::names::{Names, Places, SourceFrame, symbol_frame};
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 /// How many threads look names up.
 const MOST_THREADS: usize = 4;
-
-/// addr2line descends into nested entries by recursion; a damaged file can nest
-/// them deeply.
-const STACK_BYTES: usize = 256 << 20;
 
 /// Neighbouring code shares a unit, and so a shard that has parsed it.
 const SHARD_BITS: u64 = 16;
@@ -38,6 +34,8 @@ struct Shared {
 /// several threads can look things up at once.
 struct ModuleNames {
     module: Arc<Module>,
+    /// Where its units are; `None` when there is no debug information.
+    places: OnceLock<Option<Arc<Places<DwarfReader>>>>,
     shards: Vec<Mutex<Shard>>,
 }
 
@@ -66,7 +64,6 @@ impl NamePool {
                 let (shared, jobs) = (Arc::clone(&shared), Arc::clone(&jobs));
                 std::thread::Builder::new()
                     .name("names".to_owned())
-                    .stack_size(STACK_BYTES)
                     .spawn(move || work(&shared, &jobs))
                     .ok()
             })
@@ -128,6 +125,7 @@ impl Shared {
         let names = Arc::clone(lock(&self.modules).entry(key.0).or_insert_with(|| {
             Arc::new(ModuleNames {
                 module: Arc::clone(module),
+                places: OnceLock::new(),
                 shards: (0..shard_count())
                     .map(|_| Mutex::new(Shard::Unopened))
                     .collect(),
@@ -146,9 +144,8 @@ impl ModuleNames {
         let index = (svma.0 >> SHARD_BITS) as usize % self.shards.len();
         let mut shard = lock(&self.shards[index]);
         if matches!(*shard, Shard::Unopened) {
-            let dwarf = self.module.dwarf().ok().flatten();
             let own = whose(self.module.name());
-            let names = dwarf.and_then(|dwarf| Names::new(Arc::clone(dwarf), own).ok());
+            let names = self.places().map(|places| Names::new(places, own));
             *shard = names.map_or(Shard::Nothing, |names| Shard::Open(Box::new(names)));
         }
         match &mut *shard {
@@ -160,6 +157,16 @@ impl ModuleNames {
                 frame.into_iter().collect()
             }
         }
+    }
+}
+
+impl ModuleNames {
+    fn places(&self) -> Option<Arc<Places<DwarfReader>>> {
+        let places = self.places.get_or_init(|| {
+            let dwarf = self.module.dwarf().ok().flatten()?;
+            Some(Arc::new(Places::of(Arc::clone(dwarf))))
+        });
+        places.as_ref().map(Arc::clone)
     }
 }
 

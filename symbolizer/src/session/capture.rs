@@ -16,6 +16,12 @@ use std::path::PathBuf;
 /// further from its begin.
 const LONGEST: u64 = 1 << 51;
 
+/// What a record of lost ones can claim: more than a kernel can write in a second.
+const MOST_LOST: u64 = 1 << 32;
+
+/// More files that are missing are not named.
+const MOST_NAMED: usize = 20;
+
 /// What one batch of a capture may hold, and how many bytes of stacks. A look is a few milliseconds.
 const MOST_ITEMS: usize = 1 << 20;
 const MOST_BYTES: usize = 1 << 30;
@@ -79,9 +85,7 @@ impl CapturedBatches {
             self.check_time(step.time())?;
             match step {
                 Step::Event(event) => {
-                    if let Event::Sample(sample) = &*event {
-                        self.check_length(sample.period)?;
-                    }
+                    self.check_event(&event)?;
                     batch.events.push(event.into_owned());
                 }
                 Step::Pulse(pulse) => batch.pulses.push(pulse.into_owned()),
@@ -98,6 +102,16 @@ impl CapturedBatches {
         match items {
             0 => Ok(None),
             _ => Err(self.replay.damaged("it ends within a look at the process")),
+        }
+    }
+
+    fn check_event(&self, event: &Event) -> Result<(), Error> {
+        match event {
+            Event::Sample(sample) => self.check_length(sample.period),
+            Event::Lost { count, .. } if *count > MOST_LOST => {
+                Err(self.replay.damaged("it claims to have lost too much"))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -181,6 +195,137 @@ impl SeenFiles {
                 "{error}: what ran in it has no names here, and its callers may be missing"
             ))
         });
-        missing.collect()
+        missing.take(MOST_NAMED).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::Progress;
+    use awaitscope_sampler::{Avma, Pid, Registers, Sample, StackCopy, SwitchReason, Tid};
+    use std::path::Path;
+
+    const START: Nanos = Nanos(5_000_000_000);
+
+    fn stack() -> StackCopy {
+        StackCopy {
+            start: Avma(0x7000),
+            bytes: vec![7; 300],
+        }
+    }
+
+    fn batch(time: u64) -> Batch {
+        let (tid, time) = (Tid(8), Nanos(START.0 + time));
+        let registers = Registers::from_ip_sp(Avma(0x1000), Avma(0x7000));
+        Batch {
+            events: vec![
+                Event::Sample(Sample {
+                    pid: Pid(7),
+                    tid,
+                    time,
+                    period: Nanos(10),
+                    registers,
+                    stack: stack(),
+                    kernel_chain: vec![u64::MAX],
+                }),
+                Event::SwitchOut {
+                    tid,
+                    time,
+                    reason: SwitchReason::Waiting,
+                    registers: None,
+                },
+            ],
+            pulses: vec![Pulse {
+                tid,
+                time,
+                progress: Progress {
+                    task: None,
+                    epoch: 3,
+                },
+            }],
+            off_stacks: vec![OffStack {
+                tid,
+                since: time,
+                time,
+                syscall: Some(230),
+                registers,
+                stack: stack(),
+            }],
+            horizon: time,
+        }
+    }
+
+    fn kept(batches: &[Batch], path: &Path) -> CapturedBatches {
+        let capture = Capture::create(path, Pid(7)).unwrap();
+        batches.iter().for_each(|batch| batch.keep(&capture));
+        capture.finish(&()).unwrap();
+        let ((), replay) = Replay::open(path).unwrap();
+        CapturedBatches::of(replay, START)
+    }
+
+    #[test]
+    fn batches_come_back_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let batches = [
+            batch(0),
+            Batch {
+                horizon: START,
+                ..Batch::default()
+            },
+            batch(9),
+        ];
+        let mut again = kept(&batches, &folder.path().join("x"));
+        for batch in &batches {
+            assert_eq!(again.take_next().unwrap().as_ref(), Some(batch));
+        }
+        assert_eq!(again.take_next().unwrap(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |change: fn(&mut Batch)| {
+            let mut bad = batch(0);
+            change(&mut bad);
+            let mut batches = kept(&[bad], &folder.path().join("x"));
+            batches.take_next().unwrap_err().to_string()
+        };
+        let far = "past all measure";
+        assert!(refused(|batch| batch.horizon = Nanos(u64::MAX)).contains(far));
+        assert!(refused(|batch| batch.off_stacks[0].since = Nanos(1 << 52)).contains(far));
+        assert!(refused(|batch| batch.pulses[0].time = Nanos(1 << 52)).contains(far));
+        let long = refused(|batch| {
+            if let Event::Sample(sample) = &mut batch.events[0] {
+                sample.period = Nanos(u64::MAX);
+            }
+        });
+        assert!(long.contains(far));
+        let lost = refused(|batch| {
+            let count = u64::MAX;
+            batch.events.push(Event::Lost { count, time: START });
+        });
+        assert!(lost.contains("lost too much"), "{lost}");
+    }
+
+    #[test]
+    fn a_batch_without_end_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        let capture = Capture::create(&path, Pid(7)).unwrap();
+        let throttled = Event::Throttled { time: START };
+        capture.step(&Step::Event(Cow::Borrowed(&throttled)));
+        capture.finish(&()).unwrap();
+        let ((), replay) = Replay::open(&path).unwrap();
+        let error = CapturedBatches::of(replay, START).take_next().unwrap_err();
+        assert!(error.to_string().contains("ends within a look"), "{error}");
+
+        let mut endless = Batch {
+            events: vec![throttled; MOST_ITEMS + 1],
+            ..Batch::default()
+        };
+        endless.horizon = START;
+        let error = kept(&[endless], &path).take_next().unwrap_err();
+        assert!(error.to_string().contains("more than can be"), "{error}");
     }
 }

@@ -1,12 +1,18 @@
 //! Which task a stack runs, and where the task's own frames begin.
 
+mod anchor;
+mod glue;
+
+pub(super) use anchor::{anchor, is_worker_loop};
+pub(super) use glue::is_glue;
+
 use super::detect::Detected;
 use super::layout::Header;
-use crate::frame::Origin;
 use crate::module::{ModuleId, Svma};
-use crate::names::{SourceFrame, body_chain, coroutines_in_type, template_arguments};
-use crate::runtime::{Anchor, Polled, SeenStack, TaskClass, TaskId};
+use crate::names::template_arguments;
+use crate::runtime::{Polled, SeenStack, TaskClass, TaskId};
 use crate::unwind::PhysicalFrame;
+use anchor::{flavor, task_class};
 use awaitscope_sampler::{Avma, ReadMemory, ReadRequest, Register};
 use std::collections::{HashMap, HashSet};
 
@@ -224,214 +230,4 @@ fn frame_slots<'a>(
     let start = frame.registers.sp().0;
     let words = frame.cfa.map_or(0, |cfa| cfa.0.saturating_sub(start) / 8);
     (0..words.min(MOST_SLOTS)).filter_map(move |word| stack(Avma(start.checked_add(word * 8)?)))
-}
-
-/// Where the task's own frames begin: inside the innermost poll of a task, or
-/// else of a `block_on`.
-pub(super) fn anchor(frames: &[SourceFrame]) -> Option<Anchor> {
-    for (index, frame) in frames.iter().enumerate().rev() {
-        let name = frame.function.own_name();
-        if name.starts_with("poll<")
-            && is_in(frame, &["tokio", "runtime", "task"], "/src/runtime/task/")
-        {
-            let arguments = template_arguments(name);
-            if let [future, scheduler] = arguments.as_slice() {
-                return task_anchor(index, future, scheduler);
-            }
-        }
-    }
-    if let Some(index) = frames.iter().rposition(is_poll_symbol) {
-        return symbol_anchor(frames, index);
-    }
-    let (index, name) = frames.iter().enumerate().rev().find_map(|(index, frame)| {
-        let name = frame.function.own_name();
-        let enters =
-            name.starts_with("block_on") && is_in(frame, &["tokio", "runtime"], "/src/runtime/");
-        enters.then_some((index, name))
-    })?;
-    Some(Anchor {
-        first: index + 1,
-        class: TaskClass::BlockOn,
-        root: root_coroutine(name),
-    })
-}
-
-/// A poll frame of which only the symbol is known.
-fn is_poll_symbol(frame: &SourceFrame) -> bool {
-    frame.function.chain.is_empty()
-        && matches!(
-            frame.function.path.readable.as_str(),
-            "tokio::runtime::task::harness::Harness::poll" | "tokio::runtime::task::raw::poll"
-        )
-}
-
-/// Without debug information, what a poll frame runs is told by its neighbours: a
-/// worker has its loop inside, a closure of the blocking pool has no worker outside.
-fn symbol_anchor(frames: &[SourceFrame], index: usize) -> Option<Anchor> {
-    let is_loop = |frame: &SourceFrame| is_worker_loop(&frame.function.path.readable);
-    if frames[index + 1..].iter().any(is_loop) {
-        return None;
-    }
-    let in_pool = |frame: &SourceFrame| {
-        let path = &frame.function.path.readable;
-        path.starts_with("tokio::runtime::blocking::pool::")
-    };
-    let runs_tasks = |frame: &SourceFrame| {
-        let path = &frame.function.path.readable;
-        path.starts_with("tokio::runtime::scheduler::") || path.starts_with("tokio::task::local::")
-    };
-    let outside = &frames[..index];
-    let blocking = outside.iter().any(in_pool) && !outside.iter().any(runs_tasks);
-    Some(Anchor {
-        first: index + 1,
-        class: if blocking {
-            TaskClass::Blocking
-        } else {
-            TaskClass::Async
-        },
-        root: None,
-    })
-}
-
-/// The functions that a worker of the multi-thread runtime goes round in.
-pub(super) fn is_worker_loop(path: &str) -> bool {
-    let worker = "tokio::runtime::scheduler::multi_thread::worker::";
-    path.strip_prefix(worker).is_some_and(|function| {
-        matches!(function, "run" | "Context::run" | "Context::run_task")
-            || function.starts_with("Context::park")
-    })
-}
-
-fn task_anchor(index: usize, future: &str, scheduler: &str) -> Option<Anchor> {
-    let class = task_class(future, scheduler)?;
-    Some(Anchor {
-        first: index + 1,
-        class,
-        root: match class {
-            TaskClass::Blocking => closure_in_blocking_task(future),
-            TaskClass::Async | TaskClass::BlockOn => root_coroutine(future),
-        },
-    })
-}
-
-/// Whose tasks `scheduler` runs.
-fn flavor(scheduler: &str) -> Option<&'static str> {
-    if scheduler.contains("multi_thread") {
-        Some("multi_thread")
-    } else if scheduler.contains("current_thread") || scheduler.contains("task::local") {
-        Some("current_thread")
-    } else {
-        None
-    }
-}
-
-/// Packages whose async functions only run another's future.
-const WRAPPING_PACKAGES: &[&str] = &["tokio", "tokio_util", "futures_util", "actix_rt", "tracing"];
-
-/// The coroutine at the root of a future's type: the first that is not a
-/// wrapper's.
-fn root_coroutine(future: &str) -> Option<Vec<String>> {
-    let mut found = coroutines_in_type(future);
-    let own = found
-        .iter()
-        .position(|chain| !WRAPPING_PACKAGES.contains(&chain[0].as_str()));
-    let index = own.unwrap_or(0);
-    (index < found.len()).then(|| found.swap_remove(index))
-}
-
-/// What sort of task `future` on `scheduler` is. `None` for a worker, which is
-/// itself a task of the blocking pool and no task to anyone.
-fn task_class(future: &str, scheduler: &str) -> Option<TaskClass> {
-    if !scheduler.contains("BlockingSchedule") {
-        return Some(TaskClass::Async);
-    }
-    let worker = future.contains("runtime::scheduler::multi_thread");
-    (!worker).then_some(TaskClass::Blocking)
-}
-
-/// The chain of names of the closure that `BlockingTask<…>` runs.
-fn closure_in_blocking_task(future: &str) -> Option<Vec<String>> {
-    let arguments = template_arguments(future);
-    let closure = arguments.first()?;
-    closure
-        .contains("{closure_env#")
-        .then(|| body_chain(closure))
-}
-
-/// Whether a frame is Tokio's, by the namespaces around it or, where there are
-/// none (line-tables-only), by its file.
-fn is_in(frame: &SourceFrame, namespace: &[&str], folder: &str) -> bool {
-    let chain = &frame.function.chain;
-    if chain.len() > 1 {
-        let mut around = chain.iter();
-        return namespace
-            .iter()
-            .all(|name| around.next().is_some_and(|n| n == name));
-    }
-    frame
-        .file
-        .as_ref()
-        .is_some_and(|file| is_tokio_file(&file.short) && file.short.contains(folder))
-}
-
-fn is_tokio_file(short: &str) -> bool {
-    short.starts_with("tokio-") || short.starts_with("tokio/")
-}
-
-/// Files of Tokio, and of what is built around it, that schedule and pass on.
-const GLUE_FILES: &[&str] = &[
-    "/src/future/",
-    "/src/loom/",
-    "/src/macros/",
-    "/src/runtime/blocking/",
-    "/src/runtime/builder.rs",
-    "/src/runtime/context",
-    "/src/runtime/coop.rs",
-    "/src/runtime/driver.rs",
-    "/src/runtime/handle.rs",
-    "/src/runtime/local_runtime/",
-    "/src/runtime/park.rs",
-    "/src/runtime/runtime.rs",
-    "/src/runtime/scheduler/",
-    "/src/runtime/task/",
-    "/src/runtime/thread_id.rs",
-    "/src/task/coop/",
-    "/src/task/local.rs",
-    "/src/task/unconstrained.rs",
-    "/src/time/timeout.rs",
-    "/src/util/",
-];
-
-/// The same by path, for code without line tables.
-const GLUE_PATHS: &[&str] = &[
-    "tokio::future::",
-    "tokio::loom::",
-    "tokio::runtime::blocking::",
-    "tokio::runtime::context::",
-    "tokio::runtime::coop::",
-    "tokio::runtime::driver::",
-    "tokio::runtime::handle::",
-    "tokio::runtime::park::",
-    "tokio::runtime::runtime::",
-    "tokio::runtime::scheduler::",
-    "tokio::runtime::task::",
-    "tokio::task::coop::",
-    "tokio::task::local::",
-    "tokio::util::",
-];
-
-/// Whether a frame is Tokio's machinery.
-pub(super) fn is_glue(frame: &SourceFrame) -> bool {
-    match &frame.file {
-        Some(file) => {
-            let package = file.short.split('/').next().unwrap_or_default();
-            (file.origin == Origin::Library && package.starts_with("actix-rt-"))
-                || (is_tokio_file(&file.short)
-                    && GLUE_FILES.iter().any(|glue| file.short.contains(glue)))
-        }
-        None => {
-            let path = frame.function.path.readable.trim_start_matches('<');
-            GLUE_PATHS.iter().any(|glue| path.starts_with(glue))
-        }
-    }
 }

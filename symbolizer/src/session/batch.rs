@@ -52,6 +52,28 @@ pub struct Pulse {
     pub progress: Progress,
 }
 
+/// What a thread sleeps in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sleep {
+    /// The system call of this number.
+    Syscall(u64),
+    /// No system call: memory that has to be brought in.
+    Fault,
+    /// It could not be told: the thread was about to run when it was looked at.
+    Unknown,
+}
+
+impl Sleep {
+    /// The number of the system call, if it is one and is known.
+    #[must_use]
+    pub fn syscall(self) -> Option<u64> {
+        match self {
+            Self::Syscall(number) => Some(number),
+            Self::Fault | Self::Unknown => None,
+        }
+    }
+}
+
 /// The stack of a thread that is off its CPU, read while it lay still.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OffStack {
@@ -61,8 +83,8 @@ pub struct OffStack {
     pub since: Nanos,
     /// When the reading was done. It holds if the thread was still off then.
     pub time: Nanos,
-    /// The system call it sleeps in, if it sleeps in one.
-    pub syscall: Option<u64>,
+    /// What it sleeps in.
+    pub sleep: Sleep,
     /// Its registers: all, or only those that `/proc` tells.
     pub registers: Registers,
     /// The top of its stack.

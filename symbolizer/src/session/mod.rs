@@ -17,7 +17,7 @@ mod stacks;
 mod stall;
 mod watch;
 
-pub use batch::{Batch, OffStack, Pulse};
+pub use batch::{Batch, OffStack, Pulse, Sleep};
 pub use capture::{CapturedBatches, SeenFiles};
 pub use naming::NamedStack;
 pub use outcome::{Outcome, Quality, SampleGroup, SeenStall, TaskKind, ThreadRole, ThreadSeen};
@@ -341,7 +341,7 @@ impl Session {
             off.since,
             OffEvidence {
                 stack,
-                syscall: off.syscall,
+                sleep: off.sleep,
                 in_poll,
                 task,
             },

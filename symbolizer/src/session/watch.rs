@@ -1,10 +1,11 @@
 //! The quick side of a session: looks at the process every few milliseconds,
 //! and leaves the thinking to [`Session`](super::Session) on another thread.
 
-use super::batch::{Batch, OffStack, Pulse};
+use super::batch::{Batch, OffStack, Pulse, Sleep};
 use crate::runtime::{ProgressReader, TaskId, ThreadBase};
 use awaitscope_sampler::{
-    Avma, Error, Event, Nanos, Process, ReadRequest, Registers, SampleSource, StackCopy, Tid,
+    Avma, Error, Event, Nanos, OffCpu, OffThread, Process, ReadRequest, Registers, SampleSource,
+    StackCopy, Tid,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,7 +51,8 @@ pub struct Watcher<S> {
     targets: Arc<Mutex<Targets>>,
     options: WatchOptions,
     clock: fn() -> Nanos,
-    threads: HashMap<Tid, Watched>,
+    off_cpu: OffCpu,
+    done: HashMap<Tid, Done>,
     /// Where stacks are read to: most are far smaller than what is asked for.
     scratch: Vec<u8>,
 }
@@ -63,20 +65,14 @@ impl<S: std::fmt::Debug> std::fmt::Debug for Watcher<S> {
     }
 }
 
-/// Where a thread stands, as far as the records tell.
+/// What was done about a thread that is off its CPU, each by since when it was:
+/// while that stays the same, it need not be done again.
 #[derive(Debug, Clone, Copy, Default)]
-struct Watched {
-    off: Option<Off>,
-    /// It ran since its last pulse.
-    moved: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Off {
-    since: Nanos,
-    registers: Option<Registers>,
+struct Done {
+    /// Its progress was read.
+    pulse: Option<Nanos>,
     /// Its stack was read, or need not be.
-    done: bool,
+    stack: Option<Nanos>,
 }
 
 impl<S: SampleSource> Watcher<S> {
@@ -95,7 +91,8 @@ impl<S: SampleSource> Watcher<S> {
             targets,
             options,
             clock,
-            threads: HashMap::new(),
+            off_cpu: OffCpu::new(clock()),
+            done: HashMap::new(),
             scratch: vec![0; options.stack_bytes as usize],
         }
     }
@@ -106,9 +103,13 @@ impl<S: SampleSource> Watcher<S> {
     /// The events cannot be read any more.
     pub fn look(&mut self) -> Result<Batch, Error> {
         let mut batch = Batch::default();
-        let threads = &mut self.threads;
+        let (off_cpu, done) = (&mut self.off_cpu, &mut self.done);
         batch.horizon = self.source.drain(&mut |event| {
-            follow(threads, &event);
+            // Where its intervals end, the session finds out from the same events.
+            let _ = off_cpu.feed(&event);
+            if let Event::ThreadExit { tid, .. } = event {
+                done.remove(&tid);
+            }
             batch.events.push(event);
         })?;
         self.pulse(&mut batch.pulses);
@@ -134,13 +135,17 @@ impl<S: SampleSource> Watcher<S> {
             return;
         }
         let due: Vec<ThreadBase> = self
-            .threads
-            .iter()
-            .filter(|(_, thread)| thread.moved || thread.off.is_none())
-            .filter_map(|(tid, _)| {
+            .off_cpu
+            .threads()
+            .filter(|tid| {
+                let off = self.off_cpu.off(*tid).map(|off| off.since);
+                let pulse = self.done.get(tid).and_then(|done| done.pulse);
+                off.is_none() || off != pulse
+            })
+            .filter_map(|tid| {
                 Some(ThreadBase {
-                    tid: *tid,
-                    tls_base: *targets.bases.get(tid)?,
+                    tid,
+                    tls_base: *targets.bases.get(&tid)?,
                 })
             })
             .collect();
@@ -159,11 +164,11 @@ impl<S: SampleSource> Watcher<S> {
                 });
                 let idle =
                     progress.task.is_some() && targets.idle.get(&tid).copied() == progress.task;
-                if let Some(thread) = self.threads.get_mut(&tid) {
-                    thread.moved = false;
-                    if let (Some(off), true) = (&mut thread.off, idle) {
-                        off.done = true;
-                    }
+                let since = self.off_cpu.off(tid).map(|off| off.since);
+                let done = self.done.entry(tid).or_default();
+                done.pulse = since;
+                if idle {
+                    done.stack = since;
                 }
             }
         }
@@ -171,25 +176,26 @@ impl<S: SampleSource> Watcher<S> {
 
     fn read_off_stacks(&mut self, out: &mut Vec<OffStack>) {
         let now = (self.clock)();
-        let due: Vec<(Tid, Off)> = self
-            .threads
-            .iter()
-            .filter_map(|(tid, thread)| Some((*tid, thread.off?)))
-            .filter(|(_, off)| !off.done && now.since(off.since) >= self.options.off_after)
+        let long_ago = Nanos(now.0.saturating_sub(self.options.off_after.0));
+        let due: Vec<OffThread> = self
+            .off_cpu
+            .off_since_before(long_ago)
+            .filter(|off| {
+                let done = self.done.get(&off.tid);
+                done.and_then(|done| done.stack) != Some(off.since)
+            })
             .take(MOST_READS)
             .collect();
-        for (tid, off) in due {
-            out.extend(self.read_off_stack(tid, off));
-            if let Some(off) = self.threads.get_mut(&tid).and_then(|t| t.off.as_mut()) {
-                off.done = true;
-            }
+        for off in due {
+            out.extend(self.read_off_stack(off));
+            self.done.entry(off.tid).or_default().stack = Some(off.since);
         }
     }
 
     /// Reads the stack of a thread that sleeps, or that waits for its CPU. Whether
     /// it did so all the while, the records will tell.
-    fn read_off_stack(&mut self, tid: Tid, off: Off) -> Option<OffStack> {
-        let blocked = self.process.blocked_in(tid);
+    fn read_off_stack(&mut self, off: OffThread) -> Option<OffStack> {
+        let blocked = self.process.blocked_in(off.tid);
         let registers = match (off.registers, blocked) {
             // The two must speak of the same sleep.
             (Some(registers), Some(blocked)) if registers.sp() == blocked.sp => registers,
@@ -199,10 +205,14 @@ impl<S: SampleSource> Watcher<S> {
         };
         let stack = self.copy_stack(registers.sp());
         Some(OffStack {
-            tid,
+            tid: off.tid,
             since: off.since,
             time: (self.clock)(),
-            syscall: blocked.and_then(|blocked| blocked.syscall),
+            sleep: match blocked.map(|blocked| blocked.syscall) {
+                Some(Some(number)) => Sleep::Syscall(number),
+                Some(None) => Sleep::Fault,
+                None => Sleep::Unknown,
+            },
             registers,
             stack,
         })
@@ -230,44 +240,5 @@ impl<S: SampleSource> Watcher<S> {
             start,
             bytes: self.scratch[..read].to_vec(),
         }
-    }
-}
-
-/// Keeps up with where threads are.
-fn follow(threads: &mut HashMap<Tid, Watched>, event: &Event) {
-    match event {
-        Event::SwitchOut {
-            tid,
-            time,
-            registers,
-            ..
-        } => {
-            let thread = threads.entry(*tid).or_default();
-            thread.moved = true;
-            thread.off = Some(Off {
-                since: *time,
-                registers: *registers,
-                done: false,
-            });
-        }
-        Event::SwitchIn { tid, .. } => {
-            let thread = threads.entry(*tid).or_default();
-            thread.moved = true;
-            thread.off = None;
-        }
-        Event::Sample(sample) => {
-            threads.entry(sample.tid).or_default();
-        }
-        Event::ThreadStart { tid, .. } => {
-            threads.insert(*tid, Watched::default());
-        }
-        Event::ThreadExit { tid, .. } => {
-            threads.remove(tid);
-        }
-        Event::Exec { .. } => threads.clear(),
-        Event::ThreadName { .. }
-        | Event::Mapped { .. }
-        | Event::Lost { .. }
-        | Event::Throttled { .. } => {}
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{OffEvidence, StallCause};
 use crate::runtime::TaskId;
+use crate::session::batch::Sleep;
 use crate::session::stacks::StackId;
 use awaitscope_sampler::{Nanos, SwitchReason};
 
@@ -33,7 +34,7 @@ impl Evidence {
 pub(super) fn off_cause(reason: SwitchReason, seen: Option<OffEvidence>) -> StallCause {
     match (reason, seen) {
         (SwitchReason::Preempted, _) => StallCause::Preempted,
-        (SwitchReason::Waiting, Some(OffEvidence { syscall: None, .. })) => StallCause::Fault,
+        (SwitchReason::Waiting, Some(seen)) if seen.sleep == Sleep::Fault => StallCause::Fault,
         (SwitchReason::Waiting, _) => StallCause::Syscall,
     }
 }
@@ -93,9 +94,10 @@ impl Held {
             return;
         };
         self.off.push((seen.stack, length));
-        if seen.syscall.is_some() && length > self.longest_syscall {
+        let syscall = seen.sleep.syscall();
+        if syscall.is_some() && length > self.longest_syscall {
             self.longest_syscall = length;
-            self.syscall = seen.syscall;
+            self.syscall = syscall;
         }
     }
 
@@ -155,4 +157,32 @@ pub(super) fn others(
         } if Some(sampled) != task && from < time && time < to => Some(time),
         Evidence::Sample { .. } | Evidence::Off { .. } => None,
     })
+}
+
+/// The moment between two others by which a worker had used half of the CPU time that
+/// it used between them: a poll begins and ends only while its worker runs.
+pub(super) fn middle_of_work(evidence: &[Evidence], from: Nanos, to: Nanos) -> Nanos {
+    let mut pauses: Vec<(Nanos, Nanos)> = evidence
+        .iter()
+        .filter_map(|piece| match *piece {
+            Evidence::Off {
+                from: off, to: on, ..
+            } => Some((off.max(from), on.min(to))),
+            Evidence::Sample { .. } => None,
+        })
+        .filter(|(off, on)| off < on)
+        .collect();
+    pauses.sort_unstable();
+    let paused: u64 = pauses.iter().map(|(off, on)| on.since(*off).0).sum();
+    let mut left = Nanos(to.since(from).0.saturating_sub(paused) / 2);
+    let mut at = from;
+    for (off, on) in pauses {
+        let work = off.since(at);
+        if left <= work {
+            break;
+        }
+        left = left.since(work);
+        at = on;
+    }
+    (at + left).min(to)
 }

@@ -9,7 +9,8 @@
 //!
 //! Between the bounds, a poll that mostly slept is taken to be as short as it can
 //! be: what it computed unseen around its sleep was less than a pulse, and mostly
-//! next to nothing. For one that computed, the middle of the bounds is taken.
+//! next to nothing. For one that computed, the middle of the bounds is taken, counted in
+//! time on the CPU: a poll begins and ends only while its worker runs.
 //!
 //! Without progress (no type information in the target) only sleeps inside a
 //! poll can be told: each is a stall of its own, of exactly its length.
@@ -18,10 +19,11 @@ mod held;
 #[cfg(test)]
 mod tests;
 
+use super::batch::Sleep;
 use super::stacks::StackId;
 use crate::runtime::{Progress, TaskId};
 use awaitscope_sampler::{Nanos, SwitchReason, Tid};
-use held::{Evidence, Held, off_cause, others};
+use held::{Evidence, Held, middle_of_work, off_cause, others};
 use std::collections::HashMap;
 
 /// The most pieces of evidence that are kept of one poll. A poll that lasts
@@ -67,8 +69,8 @@ pub enum StallCause {
 pub struct OffEvidence {
     /// Its stack.
     pub stack: StackId,
-    /// The system call it slept in, if it slept in one.
-    pub syscall: Option<u64>,
+    /// What it slept in.
+    pub sleep: Sleep,
     /// A task is being polled on this stack.
     pub in_poll: bool,
     /// That task's id.
@@ -177,6 +179,9 @@ impl Stalls {
     /// A thread was sampled on its CPU, while it polled `task`.
     pub fn sample(&mut self, tid: Tid, time: Nanos, stack: StackId, task: Option<TaskId>) {
         let worker = self.workers.entry(tid).or_default();
+        // It runs: if it was thought to be off its CPU, the record of its coming was
+        // lost, and nothing is known of how long it slept.
+        worker.off = None;
         if worker.pulsed {
             worker.note(Evidence::Sample { time, stack, task });
         }
@@ -264,7 +269,8 @@ impl Worker {
         let before = others(&evidence, task, last, before)
             .min()
             .unwrap_or(before);
-        let (mut start, mut end) = (middle(after, run.first), middle(last, before));
+        let mut start = middle_of_work(&evidence, after, run.first);
+        let mut end = middle_of_work(&evidence, last, before);
         let mut held = Held::of(&evidence, task, start, end);
         if held.asleep() >= Nanos(end.since(start).0 / 2) {
             (start, end) = (run.first, last);
@@ -304,11 +310,7 @@ fn sleep(tid: Tid, off: Off, until: Nanos, threshold: Nanos) -> Option<Stall> {
         duration,
         uncertainty: Nanos::ZERO,
         cause: off_cause(off.reason, Some(seen)),
-        syscall: seen.syscall,
+        syscall: seen.sleep.syscall(),
         stacks: vec![(seen.stack, duration)],
     })
-}
-
-fn middle(one: Nanos, other: Nanos) -> Nanos {
-    Nanos(one.0 / 2 + other.0 / 2 + (one.0 & other.0 & 1))
 }

@@ -22,7 +22,7 @@ fn stalls() -> Stalls {
 fn asleep(stack: u32, task: u64) -> OffEvidence {
     OffEvidence {
         stack: StackId(stack),
-        syscall: Some(230),
+        sleep: Sleep::Syscall(230),
         in_poll: true,
         task: Some(TaskId(task)),
     }
@@ -153,4 +153,37 @@ fn a_poll_that_was_pushed_off_its_cpu_says_so() {
     let found = stalls.finish(ms(30));
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].cause, StallCause::Preempted);
+}
+
+#[test]
+fn a_thread_that_was_about_to_run_when_seen_is_not_taken_for_a_page_fault() {
+    let mut stalls = stalls();
+    stalls.pulse(WORKER, ms(0), task(1, 1));
+    stalls.switch_out(WORKER, ms(1), SwitchReason::Waiting);
+    stalls.pulse(WORKER, ms(3), task(2, 2));
+    let seen = OffEvidence {
+        sleep: Sleep::Unknown,
+        ..asleep(9, 2)
+    };
+    stalls.off_stack(WORKER, ms(1), seen);
+    stalls.switch_in(WORKER, ms(20));
+    stalls.pulse(WORKER, ms(21), task(1, 3));
+    let found = stalls.finish(ms(30));
+    assert_eq!(found[0].cause, StallCause::Syscall);
+    assert_eq!(found[0].syscall, None);
+}
+
+#[test]
+fn half_of_the_work_is_done_without_the_pauses() {
+    let pause = |from, to| Evidence::Off {
+        from: ms(from),
+        to: ms(to),
+        reason: SwitchReason::Preempted,
+        seen: None,
+    };
+    let middle = |evidence: &[Evidence]| middle_of_work(evidence, ms(0), ms(10));
+    assert_eq!(middle(&[]), ms(5));
+    assert_eq!(middle(&[pause(1, 9)]), ms(1));
+    assert_eq!(middle(&[pause(4, 8), pause(20, 30)]), ms(3));
+    assert_eq!(middle(&[pause(0, 6)]), ms(8));
 }

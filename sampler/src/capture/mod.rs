@@ -16,6 +16,7 @@
 //! capture may come from anywhere, so reading one is bounded: by [`ENTRY_LIMIT`] for each entry and
 //! [`ANSWERS_LIMIT`] for the answers of a step.
 
+mod entries;
 mod recording;
 mod replay;
 

@@ -142,7 +142,7 @@ mod tests {
         SwitchReason, Tid,
     };
     use awaitscope_symbolizer::runtime::{Progress, TaskId};
-    use awaitscope_symbolizer::session::{OffStack, Pulse};
+    use awaitscope_symbolizer::session::{OffStack, Pulse, Sleep};
     use proptest::prelude::*;
 
     const START: u64 = 1 << 50;
@@ -243,7 +243,7 @@ mod tests {
             tid: Tid(tid),
             since,
             time,
-            syscall: Some(1),
+            sleep: Sleep::Syscall(1),
             registers: Registers::from_ip_sp(Avma(1), stack.start),
             stack,
         })

@@ -203,6 +203,7 @@ impl SeenFiles {
 mod tests {
     use super::*;
     use crate::runtime::Progress;
+    use crate::session::batch::Sleep;
     use awaitscope_sampler::{Avma, Pid, Registers, Sample, StackCopy, SwitchReason, Tid};
     use std::path::Path;
 
@@ -248,7 +249,7 @@ mod tests {
                 tid,
                 since: time,
                 time,
-                syscall: Some(230),
+                sleep: Sleep::Syscall(230),
                 registers,
                 stack: stack(),
             }],

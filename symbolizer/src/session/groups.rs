@@ -7,7 +7,7 @@ use awaitscope_sampler::{Nanos, Tid};
 use std::collections::HashMap;
 
 /// The most sums that are kept, at some fifty bytes each.
-const MOST: usize = 400_000;
+pub(super) const MOST: usize = 400_000;
 
 /// When room is short, so many tasks are still kept one by one: those that used
 /// the most time.
@@ -110,6 +110,20 @@ impl Groups {
             }
         }
         self.sums.entry(key).or_default().add(weight);
+    }
+
+    /// How many sums there are.
+    pub fn len(&self) -> usize {
+        self.sums.len()
+    }
+
+    /// Stacks have become others.
+    pub fn fold(&mut self, become_of: &[StackId]) {
+        self.rekey(|mut key| {
+            key.stack = become_of[key.stack.0 as usize];
+            key
+        });
+        self.crowded &= self.sums.len() >= self.limit;
     }
 
     /// How many seconds are summed in one stretch.
@@ -253,6 +267,17 @@ mod tests {
             assert!(groups.sums.keys().any(kept), "task {task} is gone");
         }
         assert_eq!(total(&groups), 2 * 999_900 * 10);
+    }
+
+    #[test]
+    fn sums_of_stacks_that_have_become_one_are_one() {
+        let mut groups = small();
+        for stack in 0..10 {
+            groups.add(key(stack, 1, 0), one(), |_| None);
+        }
+        groups.fold(&[StackId(4); 10]);
+        assert_eq!(groups.len(), 1);
+        assert_eq!(total(&groups), 10 * 10);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod batch;
 mod capture;
+mod folding;
 mod groups;
 mod kinds;
 mod name_pool;
@@ -34,6 +35,7 @@ use crate::unwind::{PhysicalFrame, ReadStack, StackReader, UnwindEnd, Unwinder};
 use awaitscope_sampler::{
     Avma, Event, Mapping, Nanos, Process, Registers, Sample, Tid, thread_pointer,
 };
+use folding::{Folding, Readings};
 use name_pool::NamePool;
 use outcome::Accumulated;
 use std::cell::RefCell;
@@ -84,6 +86,7 @@ pub struct Session {
     targets: Arc<Mutex<Targets>>,
     stalls: Stalls,
     seen: Accumulated,
+    folding: Folding,
     pending: Vec<(Nanos, Item)>,
     frames: Vec<PhysicalFrame>,
     stale: bool,
@@ -135,6 +138,7 @@ impl Session {
             targets,
             stalls: Stalls::new(options.stall_threshold),
             seen: Accumulated::new(options.start),
+            folding: Folding::default(),
             pending: Vec::new(),
             frames: Vec::new(),
             stale: true,
@@ -322,6 +326,20 @@ impl Session {
         if self.known_tasks.len() < MOST_KNOWN_TASKS {
             self.known_tasks.extend(task);
         }
+        self.fold();
+    }
+
+    /// Makes one of stacks that read the same, when they have become many.
+    fn fold(&mut self) {
+        let (stacks, sums) = self.seen.sizes();
+        if !self.folding.is_due(stacks, sums) {
+            return;
+        }
+        let mut readings = Readings::new(&self.space, &self.names, &*self.process);
+        let become_of = self.seen.fold(|address| readings.first(address));
+        self.stalls.fold(&become_of);
+        let (stacks, sums) = self.seen.sizes();
+        self.folding.done(stacks, sums);
     }
 
     fn off_stack(&mut self, off: &OffStack) {

@@ -4,7 +4,7 @@ use super::groups::{Group, GroupKey, Groups, Owner, Weight};
 use super::kinds::{kind_of, kinds_of_tasks};
 use super::name_pool::NamePool;
 use super::naming::{NamedStack, StackNamer};
-use super::stacks::{StackId, StackTable};
+use super::stacks::{Address, StackId, StackTable};
 use super::stall::{Stall, StallCause};
 use crate::frame::{Frame, FrameKind, Origin};
 use crate::module::AddressSpace;
@@ -235,6 +235,19 @@ impl Accumulated {
             };
             thread.on_since = Some(begin);
         }
+    }
+
+    /// How many stacks and how many sums there are.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.table.len(), self.groups.len())
+    }
+
+    /// Makes one of all stacks whose addresses `same` takes for the same. Returns what
+    /// has become of each.
+    pub fn fold(&mut self, same: impl FnMut(Address) -> Address) -> Vec<StackId> {
+        let become_of = self.table.fold(same);
+        self.groups.fold(&become_of);
+        become_of
     }
 
     /// The recording ends: whoever is on a CPU was there until now.

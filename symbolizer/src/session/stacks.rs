@@ -4,7 +4,7 @@ use crate::module::{ModuleId, Svma};
 use std::collections::HashMap;
 
 /// The most nodes, at some eighty bytes each.
-const MOST: usize = 450_000;
+pub(super) const MOST: usize = 450_000;
 
 /// So many more are kept for roots.
 const ROOTS: usize = 1 << 10;
@@ -56,6 +56,33 @@ impl StackTable {
         self.nodes.get(stack.0 as usize)?.0
     }
 
+    /// How many nodes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Makes one of all stacks whose addresses `same` takes for the same. Returns what
+    /// has become of each stack, by its former number.
+    pub fn fold(&mut self, mut same: impl FnMut(Address) -> Address) -> Vec<StackId> {
+        let before = std::mem::take(self);
+        let mut become_of: Vec<StackId> = Vec::with_capacity(before.nodes.len());
+        for (outer, address) in before.nodes {
+            // An outer stack stands before what it called.
+            let outer = outer.and_then(|outer| become_of.get(outer.0 as usize).copied());
+            let folded = self.push(outer, same(address));
+            // There is room: these are no more than before.
+            become_of.push(folded.unwrap_or(StackId(0)));
+        }
+        become_of
+    }
+
     /// Whether stacks were cut for want of room.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -92,5 +119,22 @@ mod tests {
             table.addresses(two.expect("there is room")),
             [Address::Unknown(1), Address::Unknown(3)]
         );
+    }
+
+    #[test]
+    fn folded_stacks_are_one_where_their_addresses_are() {
+        let mut table = StackTable::default();
+        let main = table.push(None, Address::Unknown(10));
+        let one = table.push(main, Address::Unknown(21));
+        let two = table.push(main, Address::Unknown(22));
+        let three = table.push(two, Address::Unknown(30));
+        let become_of = table.fold(|address| match address {
+            Address::Unknown(address) => Address::Unknown(address / 10),
+            other => other,
+        });
+        let now = |stack: Option<StackId>| become_of[stack.expect("there is room").0 as usize];
+        assert_eq!(now(one), now(two));
+        assert_eq!(table.len(), 3);
+        assert_eq!(table.addresses(now(three)), [1, 2, 3].map(Address::Unknown));
     }
 }

@@ -127,6 +127,28 @@ impl Stalls {
         }
     }
 
+    /// Stacks have become others.
+    pub(super) fn fold(&mut self, become_of: &[StackId]) {
+        let fold = |stack: &mut StackId| *stack = become_of[stack.0 as usize];
+        let found = self.found.iter_mut().flat_map(|stall| &mut stall.stacks);
+        found.for_each(|(stack, _)| fold(stack));
+        for worker in self.workers.values_mut() {
+            if let Some(seen) = worker.off.as_mut().and_then(|off| off.evidence.as_mut()) {
+                fold(&mut seen.stack);
+            }
+            for piece in &mut worker.evidence {
+                match piece {
+                    Evidence::Sample { stack, .. } => fold(stack),
+                    Evidence::Off { seen, .. } => {
+                        if let Some(seen) = seen {
+                            fold(&mut seen.stack);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// How many were found so far.
     #[must_use]
     pub fn count(&self) -> usize {

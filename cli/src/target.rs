@@ -22,7 +22,7 @@ fn by_name(name: &str) -> Result<Pid> {
         let Some(pid) = entry.file_name().to_str().and_then(|s| s.parse().ok()) else {
             continue;
         };
-        if pid != ours && is_called(pid, name) {
+        if pid != ours && is_called(pid, name) && !has_ended(pid) {
             found.push(pid);
         }
     }
@@ -51,6 +51,16 @@ fn is_called(pid: u32, name: &str) -> bool {
     }
     std::fs::read_link(format!("/proc/{pid}/exe"))
         .is_ok_and(|exe| exe.file_name().is_some_and(|file| file == name))
+}
+
+/// A zombie keeps its name until its parent asks for it. The state follows the name
+/// in brackets, which can hold brackets itself (proc_pid_stat(5)).
+fn has_ended(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    matches!(state, None | Some('Z' | 'X'))
 }
 
 fn command_line(pid: u32) -> String {

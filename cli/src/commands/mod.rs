@@ -32,7 +32,7 @@ fn profile(args: &SourceArgs) -> Result<Profile> {
         }
         return Profile::load(file).with_context(failed);
     }
-    let pid = target::resolve(&args.target).context("neither a profile nor a process was given")?;
+    let pid = target::resolve(&args.target)?;
     let mut watch = args.watch.clone();
     watch.duration = watch.duration.or(Some(DEFAULT_DURATION));
     let profile = Recording::attach(pid, &watch)?.run()?;

@@ -80,7 +80,7 @@ pub struct Session {
     space: AddressSpace,
     unwinder: Unwinder,
     runtimes: Vec<Box<dyn Runtime>>,
-    /// Our own: those of the watcher remember what it read, and when that is is up to chance.
+    /// Our own: those of the watcher remember what it read, and when that is, is up to chance.
     readers: Vec<Box<dyn ProgressReader>>,
     names: NamePool,
     targets: Arc<Mutex<Targets>>,

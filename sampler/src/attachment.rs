@@ -100,7 +100,7 @@ impl Attachment {
             events: HashMap::new(),
             lineage: Lineage::default(),
             order: Order::default(),
-            guard: Guard::new(sys::now()),
+            guard: Guard::new(sys::now(), options.registers_up_to),
             reconciled: sys::now(),
             suspects: Vec::new(),
         };

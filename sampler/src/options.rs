@@ -18,6 +18,10 @@ pub struct Options {
     pub kernel: KernelPart,
     /// Whether a thread's registers are taken whenever it leaves a CPU.
     pub switch_registers: SwitchRegisters,
+    /// Above so many switches a second, of all threads together, they come without
+    /// registers until there are half as many: a service that switches that often would
+    /// feel it.
+    pub registers_up_to: u32,
     /// How many bytes the ring of each CPU holds, if the system allows that many.
     /// Rounded up to a power of two.
     pub ring_bytes: usize,
@@ -89,6 +93,7 @@ impl Default for Options {
             children: Children::Ignore,
             kernel: KernelPart::IfPermitted,
             switch_registers: SwitchRegisters::IfPermitted,
+            registers_up_to: 5_000,
             ring_bytes: 4 << 20,
         }
     }

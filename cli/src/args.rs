@@ -62,9 +62,6 @@ pub struct WatchArgs {
     /// memory
     #[arg(long, value_name = "KIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(4..=63))]
     pub stack_size: u32,
-    /// Watch the processes that it starts, too
-    #[arg(long)]
-    pub children: bool,
     /// A separate debug file of one of its binaries
     #[arg(long, value_name = "FILE")]
     pub debug_file: Vec<PathBuf>,
@@ -78,7 +75,6 @@ impl WatchArgs {
             frequency: 99,
             stall_threshold: Duration::from_millis(10),
             stack_size: 32,
-            children: false,
             debug_file: Vec::new(),
         }
     }

@@ -292,11 +292,8 @@ fn options(args: &WatchArgs) -> Options {
     Options {
         rate_hz: args.frequency,
         stack_bytes: args.stack_size * 1024,
-        children: if args.children {
-            Children::Follow
-        } else {
-            Children::Ignore
-        },
+        // A session knows the modules of one process.
+        children: Children::Ignore,
         ..Options::default()
     }
 }

@@ -158,12 +158,6 @@ impl Session {
         &self.space
     }
 
-    /// The runtimes that were found.
-    #[must_use]
-    pub fn runtimes(&self) -> &[Box<dyn Runtime>] {
-        &self.runtimes
-    }
-
     /// What was seen so far.
     #[must_use]
     pub fn glance(&self) -> Glance {
@@ -189,19 +183,15 @@ impl Session {
             .pending
             .partition_point(|(time, _)| *time < batch.horizon);
         let rest = self.pending.split_off(ready);
-        for (time, item) in std::mem::replace(&mut self.pending, rest) {
-            self.last = self.last.max(time);
-            self.item(item);
-        }
+        let ready = std::mem::replace(&mut self.pending, rest);
+        self.items(ready);
     }
 
     /// Ends the session.
     #[must_use]
     pub fn finish(mut self) -> Outcome {
-        for (time, item) in std::mem::take(&mut self.pending) {
-            self.last = self.last.max(time);
-            self.item(item);
-        }
+        let rest = std::mem::take(&mut self.pending);
+        self.items(rest);
         self.seen.ends(self.last);
         self.names.finish();
         let stalls = self.stalls.finish(self.last);
@@ -243,6 +233,14 @@ impl Session {
 
     fn targets(&self) -> std::sync::MutexGuard<'_, Targets> {
         self.targets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what is due, in the order of time.
+    fn items(&mut self, items: Vec<(Nanos, Item)>) {
+        for (time, item) in items {
+            self.last = self.last.max(time);
+            self.item(item);
+        }
     }
 
     fn item(&mut self, item: Item) {

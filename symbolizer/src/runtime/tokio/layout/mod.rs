@@ -67,8 +67,6 @@ pub(super) struct ContextLayout {
     /// From the start of the module's thread-local block to
     /// `tokio::runtime::context::Context`.
     pub tls_offset: u64,
-    /// Size of the context.
-    pub size: u64,
     /// Offset in the context of the current task's id.
     pub task_id: u64,
     /// Offset in the context of the pointer to `scheduler::Context`.
@@ -133,7 +131,6 @@ impl ContextLayout {
             .collect::<Vec<_>>();
         (!flavors.is_empty()).then_some(Self {
             tls_offset,
-            size: types.size(context)?,
             task_id,
             scheduler,
             discriminant: variants.discriminant,

@@ -16,6 +16,8 @@
 //! - [`logical_stack`] puts it together: what is machinery is marked, nothing is dropped.
 //! - [`session`] does all of this for a recording in progress, finds the polls that held
 //!   a worker too long, and gives an [`Outcome`](session::Outcome).
+//! - [`snapshot`] walks the tasks of a process in its memory, and tells where each waits
+//!   and for what.
 //!
 //! # What you bring
 //!
@@ -41,6 +43,7 @@ mod module;
 pub mod names;
 pub mod runtime;
 pub mod session;
+pub mod snapshot;
 pub mod types;
 mod unwind;
 

@@ -6,6 +6,7 @@
 //! | `layout` | where its structures keep what we read |
 //! | `running` | which task a stack runs, and where the task's own frames begin |
 //! | `progress` | what tells one poll of a worker from the next |
+//! | `suspended` | lists all tasks, and where each waits |
 //!
 //! A new runtime is a folder here and a line in [`detect`].
 
@@ -16,8 +17,9 @@ pub use glue::is_standard_glue;
 
 use crate::module::{AddressSpace, ModuleId, Svma};
 use crate::names::SourceFrame;
+use crate::snapshot::{AwaitTable, Snapshot};
 use crate::unwind::PhysicalFrame;
-use awaitscope_sampler::{Avma, ReadMemory, Tid};
+use awaitscope_sampler::{Avma, Mapping, Process, ReadMemory, Tid};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -107,6 +109,35 @@ pub trait Runtime: Send {
     /// What reads the progress of workers, where that can be read: a new one each time, which
     /// remembers for itself.
     fn progress(&self) -> Option<Box<dyn ProgressReader>>;
+
+    /// What lists the tasks of the runtime.
+    fn tasks(&self, space: &AddressSpace) -> Box<dyn TaskReader>;
+}
+
+/// Lists the tasks of a runtime and finds out what each waits for.
+pub trait TaskReader: Send {
+    /// Adds the schedulers and tasks of the runtime with the number `runtime` to
+    /// `snapshot`, and what they have in common to `table`.
+    fn read(
+        &mut self,
+        runtime: usize,
+        seen: &SeenThreads<'_>,
+        table: &mut AwaitTable,
+        snapshot: &mut Snapshot,
+    );
+}
+
+/// A process whose tasks are looked for.
+#[allow(missing_debug_implementations)]
+pub struct SeenThreads<'a> {
+    /// Its threads, as far as their thread-local storage is known.
+    pub threads: &'a [ThreadBase],
+    /// Its modules.
+    pub space: &'a AddressSpace,
+    /// Its memory mappings, from not long ago.
+    pub mappings: &'a [Mapping],
+    /// The process as it is now.
+    pub process: &'a dyn Process,
 }
 
 /// Reads how far the workers of a runtime are.

@@ -5,8 +5,9 @@ mod detect;
 mod layout;
 mod progress;
 mod running;
+mod suspended;
 
-use super::{Anchor, Polled, ProgressReader, Runtime, RuntimeInfo, SeenStack};
+use super::{Anchor, Polled, ProgressReader, Runtime, RuntimeInfo, SeenStack, TaskReader};
 use crate::module::AddressSpace;
 use crate::names::SourceFrame;
 use detect::Detected;
@@ -61,5 +62,9 @@ impl Runtime for Tokio {
     fn progress(&self) -> Option<Box<dyn ProgressReader>> {
         let workers = self.workers.clone()?;
         Some(Box::new(workers))
+    }
+
+    fn tasks(&self, space: &AddressSpace) -> Box<dyn TaskReader> {
+        Box::new(suspended::Tasks::new(space, &self.detected))
     }
 }

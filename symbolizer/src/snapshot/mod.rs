@@ -114,6 +114,8 @@ pub enum Detail {
     Deadline(Nanos),
     /// An open file, socket or pipe, by its descriptor.
     Descriptor(i32),
+    /// What the kernel reports to the process under this number: `epoll_event.data`.
+    Registered(u64),
     /// The task at this address.
     Task(u64),
     /// The lock or channel at this address.

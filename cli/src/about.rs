@@ -73,8 +73,9 @@ fn notes(outcome: &Outcome, options: &RecordingOptions, debug_files: &DebugFiles
     }
     for runtime in outcome.runtimes.iter().filter(|runtime| !runtime.progress) {
         notes.push(format!(
-            "{}'s types are not in the debug information, so stalls are found only where a poll \
-             sleeps, not where it computes; build with `debug = 2` (\"full\") to see those too",
+            "{}'s types are not in the debug information, and what ran was too little to learn from \
+             it how far workers are, so stalls are found only where a poll sleeps, not where it \
+             computes; record for longer, or build with `debug = 2` (\"full\"), to see those too",
             runtime.name
         ));
     }

@@ -150,6 +150,9 @@ fn binary(program: Option<&Module>, runtimes: &[RuntimeInfo]) -> Binary {
     }
 }
 
+/// How far workers are is learned while they work, where no types tell how to read it.
+const STALLS: &str = "stalls where a poll sleeps, and after the first tasks also where it computes";
+
 impl Diagnosis {
     fn conclude(&mut self) {
         let (get, more) = (&mut self.you_get, &mut self.to_get_more);
@@ -177,18 +180,16 @@ impl Diagnosis {
                     "async stacks by function and line, CPU by task, stalls on the CPU and off it"
                         .into(),
                 ),
-                "lines" => {
-                    get.push("async stacks by line, CPU by task, stalls where a poll sleeps".into())
-                }
-                "symbols" => {
-                    get.push("stacks by symbol; async functions look like closures".into())
-                }
+                "lines" => get.push(format!("async stacks by line, CPU by task, {STALLS}")),
+                "symbols" => get.push(format!(
+                    "stacks by symbol, where async functions look like closures, {STALLS}"
+                )),
                 _ => get.push("addresses without names".into()),
             }
         }
         if !types && !self.runtimes.is_empty() {
             more.push(
-                "stalls that compute, and what tasks wait for: build with full debug information, \
+                "what tasks wait for, and all stalls from the start: build with full debug information, \
                  [profile.release] debug = 2 (it changes no code; strip it into a separate file with \
                  split-debuginfo or objcopy --only-keep-debug, and give that with --debug-file)"
                     .into(),

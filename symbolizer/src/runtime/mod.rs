@@ -67,7 +67,8 @@ pub struct RuntimeInfo {
     pub version: Option<String>,
     /// Its sort, where it can be told: `multi_thread`, `current_thread`.
     pub flavor: Option<String>,
-    /// Whether the progress of workers can be read, which on-CPU stalls need.
+    /// Whether the progress of workers can be read, which on-CPU stalls need. Where
+    /// that has to be learned first, it is told by what was recorded.
     pub progress: bool,
 }
 
@@ -106,8 +107,8 @@ pub trait Runtime: Send {
     /// now.
     fn polled(&mut self, seen: &SeenStack<'_>) -> Polled;
 
-    /// What reads the progress of workers, where that can be read: a new one each time, which
-    /// remembers for itself.
+    /// What reads the progress of workers, where that can be read or learned: a new one each
+    /// time, which remembers for itself.
     fn progress(&self) -> Option<Box<dyn ProgressReader>>;
 
     /// What lists the tasks of the runtime.

@@ -248,7 +248,9 @@ impl Session {
             Item::Event(event) => self.event(event),
             Item::Pulse(pulse) => {
                 self.pulses.insert(pulse.tid, pulse);
-                self.seen.thread(pulse.tid).is_worker = true;
+                let thread = self.seen.thread(pulse.tid);
+                thread.is_worker = true;
+                thread.pulsed = true;
                 self.stalls.pulse(pulse.tid, pulse.time, pulse.progress);
             }
             Item::OffStack(stack) => self.off_stack(&stack),

@@ -106,6 +106,8 @@ pub struct ThreadSeen {
     /// Its time on a CPU, by second.
     pub on_cpu: BTreeMap<u32, Nanos>,
     pub(super) is_worker: bool,
+    /// Its progress was read.
+    pub(super) pulsed: bool,
     pub(super) polls: bool,
     pub(super) blocks: bool,
     on_since: Option<Nanos>,
@@ -364,7 +366,7 @@ impl Accumulated {
         samples.append(&mut unsampled);
         sum_equal(&mut samples);
         Outcome {
-            runtimes: runtimes.iter().map(|runtime| runtime.info()).collect(),
+            runtimes: runtime_infos(runtimes, &self.threads),
             samples,
             stalls: stalls
                 .into_iter()
@@ -411,6 +413,24 @@ impl Accumulated {
         }
         notes
     }
+}
+
+/// A runtime that had to learn how to read the progress of its workers has done so if
+/// some was read.
+fn runtime_infos(
+    runtimes: &[Box<dyn Runtime>],
+    threads: &BTreeMap<Tid, ThreadSeen>,
+) -> Vec<RuntimeInfo> {
+    let pulsed = threads.values().any(|thread| thread.pulsed);
+    let runtimes = runtimes.iter().map(|runtime| {
+        let info = runtime.info();
+        let learned = runtime.progress().is_some() && pulsed;
+        RuntimeInfo {
+            progress: info.progress || learned,
+            ..info
+        }
+    });
+    runtimes.collect()
 }
 
 /// Stacks that differ in addresses may have the same names.

@@ -12,7 +12,7 @@ use crate::module::AddressSpace;
 use crate::names::SourceFrame;
 use detect::Detected;
 pub(super) use detect::stripped;
-use progress::Workers;
+use progress::{LearnedWorkers, SeenIds, Workers};
 use running::PollFrames;
 
 /// Tokio in a process.
@@ -21,6 +21,9 @@ pub struct Tokio {
     detected: Detected,
     polls: PollFrames,
     workers: Option<Workers>,
+    /// For a process whose debug information has no types.
+    learning: Option<LearnedWorkers>,
+    ids: SeenIds,
 }
 
 impl Tokio {
@@ -29,9 +32,16 @@ impl Tokio {
     pub fn detect(space: &AddressSpace) -> Option<Self> {
         let detected = Detected::find(space)?;
         let workers = Workers::new(space, &detected);
+        let ids = SeenIds::default();
+        let learning = match workers {
+            Some(_) => None,
+            None => LearnedWorkers::new(space, &detected, &ids),
+        };
         Some(Self {
             polls: PollFrames::new(&detected),
             workers,
+            learning,
+            ids,
             detected,
         })
     }
@@ -56,12 +66,18 @@ impl Runtime for Tokio {
     }
 
     fn polled(&mut self, seen: &SeenStack<'_>) -> Polled {
-        self.polls.polled(seen)
+        let polled = self.polls.polled(seen);
+        if self.learning.is_some() {
+            self.ids.note(polled);
+        }
+        polled
     }
 
     fn progress(&self) -> Option<Box<dyn ProgressReader>> {
-        let workers = self.workers.clone()?;
-        Some(Box::new(workers))
+        if let Some(workers) = self.workers.clone() {
+            return Some(Box::new(workers));
+        }
+        Some(Box::new(self.learning.clone()?))
     }
 
     fn tasks(&self, space: &AddressSpace) -> Box<dyn TaskReader> {

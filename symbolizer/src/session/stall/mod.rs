@@ -12,7 +12,7 @@
 //! next to nothing. For one that computed, the middle of the bounds is taken, counted in
 //! time on the CPU: a poll begins and ends only while its worker runs.
 //!
-//! Without progress (no type information in the target) only sleeps inside a
+//! Without progress (it cannot be read, or is not learned yet) only sleeps inside a
 //! poll can be told: each is a stall of its own, of exactly its length.
 
 mod held;

@@ -1,12 +1,28 @@
 //! What tells one poll of a worker from the next: the current task, and the
 //! tick of the worker's loop (`facts/rust.md`, 4.4 and 4.9).
+//!
+//! Where these stand the types of the debug information tell; where there are none,
+//! it is learned from the process as it runs (`learn`).
+
+mod context;
+mod counter;
+mod ids;
+mod learn;
+mod learned;
+mod local;
+#[cfg(test)]
+mod tests;
+
+pub(super) use ids::SeenIds;
+pub(super) use learned::LearnedWorkers;
 
 use super::detect::Detected;
-use super::layout::ContextLayout;
-use crate::module::{AddressSpace, Symbol, SymbolKind};
+use super::layout::{ContextLayout, FlavorLayout};
+use crate::module::{AddressSpace, Module, Symbol, SymbolKind};
 use crate::runtime::{Progress, ProgressReader, TaskId, ThreadBase};
 use crate::types::Types;
 use awaitscope_sampler::{Avma, ReadMemory, ReadRequest, Tid};
+use local::LocalSets;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -18,6 +34,8 @@ pub(super) struct Workers {
     /// TLS of the main program (System V ABI, "ELF Handling For Thread-Local
     /// Storage", variant II).
     block: u64,
+    /// What moves in one poll of a `LocalSet`.
+    local: LocalSets,
     /// Where each worker's `Core` stood when it was last seen.
     cores: HashMap<Tid, CoreAt>,
 }
@@ -38,7 +56,6 @@ impl Workers {
     /// main program.
     pub fn new(space: &AddressSpace, detected: &Detected) -> Option<Self> {
         let module = space.module(detected.module)?;
-        let tls = module.tls()?;
         let dwarf = module.dwarf().ok()??;
         let mut types = Types::of_package(Arc::clone(dwarf), "tokio");
         let symbols = module.symbols().variables();
@@ -46,13 +63,36 @@ impl Workers {
             .filter(|symbol| symbol.kind == SymbolKind::Tls)
             .collect();
         let layout = ContextLayout::find(&mut types, &thread_locals)?;
-        let align = tls.align.max(1);
-        Some(Self {
-            layout,
-            block: tls.memory_size.checked_next_multiple_of(align)?,
-            cores: HashMap::new(),
-        })
+        let local = layout
+            .local
+            .clone()
+            .map_or(LocalSets::None, LocalSets::Known);
+        Some(Self::with(layout, block_size(module)?, local))
     }
+
+    fn with(layout: ContextLayout, block: u64, local: LocalSets) -> Self {
+        Self {
+            layout,
+            block,
+            local,
+            cores: HashMap::new(),
+        }
+    }
+
+    /// The core that a worker had when it was last read, and how to read such.
+    fn core(&self, tid: Tid) -> Option<(Avma, &FlavorLayout)> {
+        let core = self.cores.get(&tid)?;
+        let offset = |flavor: &FlavorLayout| Avma(core.core).checked_add(flavor.tick.0);
+        let mut flavors = self.layout.flavors.iter();
+        let flavor = flavors.find(|flavor| offset(flavor) == Some(core.tick))?;
+        Some((Avma(core.core), flavor))
+    }
+}
+
+/// From a thread's base down to the module's thread-local block.
+fn block_size(module: &Module) -> Option<u64> {
+    let tls = module.tls()?;
+    tls.memory_size.checked_next_multiple_of(tls.align.max(1))
 }
 
 impl ProgressReader for Workers {
@@ -87,8 +127,9 @@ impl ProgressReader for Workers {
                     _ => read_tick(core, memory)?,
                 };
                 // The tick has 32 bits, a queue has fewer slots than that.
-                let head = self.local_head(thread, memory).unwrap_or(0);
-                let epoch = tick ^ head << 32;
+                let block = Avma(thread.tls_base.0.wrapping_sub(self.block));
+                let position = self.local.position(block, memory).unwrap_or(0);
+                let epoch = tick ^ position << 32;
                 Some((
                     thread.tid,
                     Progress {
@@ -152,18 +193,6 @@ impl Workers {
                 })
             })
             .collect()
-    }
-
-    /// Where the queue of the `LocalSet` stands that the thread polls, counted from
-    /// one; `None` while it polls none.
-    fn local_head(&self, thread: &ThreadBase, memory: &dyn ReadMemory) -> Option<u64> {
-        let local = self.layout.local.as_ref()?;
-        let block = thread.tls_base.0.checked_sub(self.block)?;
-        let context = memory.read_word(Avma(block.checked_add(local.tls_offset)?))?;
-        let shared = Avma(context.checked_add(local.shared)?);
-        let shared = (context != 0).then(|| memory.read_word(shared)).flatten()?;
-        let head = memory.read_word(Avma(shared.checked_add(local.head)?))?;
-        head.checked_add(1)
     }
 
     /// Follows `scheduler::Context` to the worker's core.

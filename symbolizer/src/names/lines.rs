@@ -1,6 +1,8 @@
 //! The source lines of a unit.
 
-use gimli::{AttributeValue, CompleteLineProgram, Dwarf, LineSequence, Reader, Unit};
+use gimli::{
+    AttributeValue, CompleteLineProgram, Dwarf, LineProgramHeader, LineSequence, Reader, Unit,
+};
 
 /// A unit's line program. What it says of a function is worked out anew for each
 /// address: addresses are asked for once, and all rows of a large unit would take a
@@ -52,25 +54,34 @@ impl<R: Reader<Offset = usize>> Lines<R> {
 
     /// The path of a file.
     pub fn file(&self, dwarf: &Dwarf<R>, unit: &Unit<R>, index: u64) -> Option<String> {
-        let header = self.program.header();
-        let file = header.file(index)?;
-        let text = |value: AttributeValue<R>| {
-            let text = dwarf.attr_string(unit, value).ok()?;
-            text.to_string_lossy().ok().map(|text| text.into_owned())
-        };
-        let mut path = match &unit.comp_dir {
-            Some(dir) => dir.to_string_lossy().ok()?.into_owned(),
-            None => String::new(),
-        };
-        // Directory 0 is that of the compilation.
-        if file.directory_index() != 0
-            && let Some(directory) = file.directory(header)
-        {
-            push(&mut path, &text(directory)?);
-        }
-        push(&mut path, &text(file.path_name())?);
-        Some(path)
+        file_path(dwarf, unit, self.program.header(), index)
     }
+}
+
+/// The path of a file, by its number in the line program of `unit`.
+pub(super) fn file_path<R: Reader<Offset = usize>>(
+    dwarf: &Dwarf<R>,
+    unit: &Unit<R>,
+    header: &LineProgramHeader<R>,
+    index: u64,
+) -> Option<String> {
+    let file = header.file(index)?;
+    let text = |value: AttributeValue<R>| {
+        let text = dwarf.attr_string(unit, value).ok()?;
+        text.to_string_lossy().ok().map(|text| text.into_owned())
+    };
+    let mut path = match &unit.comp_dir {
+        Some(dir) => dir.to_string_lossy().ok()?.into_owned(),
+        None => String::new(),
+    };
+    // Directory 0 is that of the compilation.
+    if file.directory_index() != 0
+        && let Some(directory) = file.directory(header)
+    {
+        push(&mut path, &text(directory)?);
+    }
+    push(&mut path, &text(file.path_name())?);
+    Some(path)
 }
 
 /// An absolute path stands for itself, any other for one in `path`.

@@ -16,7 +16,7 @@ pub use source_file::SourceFile;
 
 use crate::frame::Origin;
 use die::Units;
-use gimli::{Reader, UnitOffset};
+use gimli::{Dwarf, Reader, Unit, UnitOffset};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -193,6 +193,23 @@ impl<R: Reader<Offset = usize>> Names<R> {
             .insert((unit, index), file.as_ref().map(Arc::clone));
         file
     }
+}
+
+/// The file with the number `index` in the line program of `unit`, as
+/// `DW_AT_decl_file` gives it. `own` is whose the module's own code is.
+pub(crate) fn declaring_file<R: Reader<Offset = usize>>(
+    dwarf: &Dwarf<R>,
+    unit: &Unit<R>,
+    index: u64,
+    own: Origin,
+) -> Option<SourceFile> {
+    let header = unit.line_program.as_ref()?.header();
+    let path = lines::file_path(dwarf, unit, header, index)?;
+    let dir = unit.comp_dir.as_ref().and_then(|dir| {
+        let dir = dir.to_string_lossy().ok()?;
+        Some(dir.into_owned())
+    });
+    Some(source_file::source_file(&path, dir.as_deref(), own))
 }
 
 /// The frame of code that has a symbol and no debug information, in the program

@@ -136,7 +136,7 @@ impl<R: Reader<Offset = usize>> Places<R> {
     }
 
     /// The units that may describe `svma`, the likeliest first.
-    pub(super) fn units_at(&self, svma: u64) -> impl Iterator<Item = usize> + '_ {
+    pub(crate) fn units_at(&self, svma: u64) -> impl Iterator<Item = usize> + '_ {
         let after = self.stretches.partition_point(|s| s.begin <= svma);
         let before = self.stretches[..after].iter().rev();
         before

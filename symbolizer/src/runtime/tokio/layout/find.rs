@@ -95,6 +95,7 @@ fn held_by_value<R: Reader<Offset = usize>>(types: &mut Types<R>, outer: TypeId)
             name: variant.name,
             offset: variant.offset,
             type_id: variant.type_id,
+            artificial: false,
         }));
     }
     inside

@@ -9,8 +9,10 @@ use super::stall::{Stall, StallCause};
 use crate::frame::{Frame, FrameKind, Origin};
 use crate::module::AddressSpace;
 use crate::runtime::{self, Runtime, RuntimeInfo, TaskClass, TaskId};
+use crate::snapshot::Waiting;
 use crate::unwind::UnwindEnd;
 use awaitscope_sampler::{Nanos, Process, Sample, Tid, syscall_name};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -52,10 +54,21 @@ pub struct Outcome {
     pub stripped_runtime: Option<String>,
     /// What is kept only in sums, for want of room, in words.
     pub notes: Vec<String>,
+    /// How the tasks waited, where snapshots of them were taken.
+    pub waiting: Option<Waiting>,
+}
+
+impl Outcome {
+    /// The same, with what snapshots of the recording told.
+    #[must_use]
+    pub fn with_waiting(mut self, waiting: Option<Waiting>) -> Self {
+        self.waiting = waiting;
+        self
+    }
 }
 
 /// What a task is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskKind {
     /// Its root function.
     pub name: Arc<str>,
@@ -385,6 +398,7 @@ impl Accumulated {
                 _ => None,
             },
             notes,
+            waiting: None,
         }
     }
 

@@ -6,9 +6,14 @@
 //! the snapshotter and only grows, so that snapshots of one process can be compared by
 //! numbers.
 
+mod history;
 mod snapshotter;
 mod table;
 
+pub use history::{
+    Circle, Depth, History, Link, LockQueue, Moment, StayCount, WaitPlace, WaitSum, WaitedOn,
+    Waiting, WaitingKind, WaitingQuality,
+};
 pub use snapshotter::Snapshotter;
 pub use table::{AwaitPoint, AwaitTable, KindId, PointId, StackNode};
 

@@ -29,7 +29,9 @@ mod profiler;
 mod public;
 pub mod report;
 mod service;
+pub mod tasks;
 mod truth;
+mod waiting;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -40,6 +42,7 @@ pub use profiler::{Profiler, Recording};
 pub use public::{NOBODY, PublicFolder};
 pub use service::RunningService;
 pub use truth::{ExpectedFrame, KindTruth, LongPoll, Planted, TaskTruth, Truth};
+pub use waiting::{AwaitFrame, CrowdTruth, LeafTruth, TaskClass, TaskState, TaskWait};
 
 /// Waits until no other test of this binary measures anything, and keeps them
 /// waiting. Tests that measure times disturb each other.

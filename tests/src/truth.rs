@@ -1,5 +1,6 @@
 //! What a service says of itself.
 
+use crate::waiting::{CrowdTruth, TaskWait};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -31,6 +32,12 @@ pub struct Truth {
     pub planted: Vec<Planted>,
     /// The stacks of the shapes, frame by frame.
     pub frames: Vec<ExpectedFrame>,
+    /// The tasks that are parked at known places.
+    pub waits: Vec<TaskWait>,
+    /// The tasks that are only counted.
+    pub crowds: Vec<CrowdTruth>,
+    /// How much work the service did beside, since it started.
+    pub ops: u64,
 }
 
 /// CPU time of a kind of task.
@@ -144,6 +151,12 @@ impl Truth {
             frames.sort_by_key(|frame| frame.depth);
         }
         stacks
+    }
+
+    /// The crowd of that name.
+    #[must_use]
+    pub fn crowd(&self, name: &str) -> Option<&CrowdTruth> {
+        self.crowds.iter().find(|crowd| crowd.name == name)
     }
 
     /// The polls of a kind that were at least so long and began between the two

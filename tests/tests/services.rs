@@ -2,7 +2,7 @@
 //! other test here means anything.
 
 use anyhow::{Context, Result};
-use awaitscope_tests::{NOBODY, PublicFolder, RunningService, ServiceBuild, alone};
+use awaitscope_tests::{NOBODY, PublicFolder, RunningService, ServiceBuild, TaskState, alone};
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -96,6 +96,60 @@ fn every_shape_says_its_whole_stack() -> Result<()> {
         let leaf = frames.last().map(|frame| frame.function.as_str());
         assert!(leaf.is_some_and(|leaf| leaf.contains("spin_")), "{shape}");
     }
+    Ok(())
+}
+
+#[test]
+fn every_parked_task_says_its_whole_tree() -> Result<()> {
+    let waits = ServiceBuild::new("waits").build()?;
+    for flavor in ["multi", "current", "local"] {
+        let mut service = RunningService::start(&waits, &["--flavor", flavor])?;
+        let truth = service.truth()?;
+        assert!(truth.waits.len() > 110, "{}", truth.waits.len());
+        let ids: HashSet<_> = truth.waits.iter().map(|task| task.id).collect();
+        assert_eq!(ids.len(), truth.waits.len(), "an id was given twice");
+        for task in &truth.waits {
+            let waits = task.state == TaskState::Suspended;
+            assert_eq!(task.leaves.is_empty(), task.state == TaskState::Complete);
+            for leaf in &task.leaves {
+                assert_eq!(
+                    !leaf.what.is_empty(),
+                    waits,
+                    "{} of {}",
+                    leaf.leaf,
+                    task.name
+                );
+                assert!(!leaf.frames.is_empty(), "{} has no frames", leaf.leaf);
+            }
+            assert!(
+                task.leaves
+                    .iter()
+                    .all(|leaf| { leaf.frames[0].function == task.leaves[0].frames[0].function })
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_crowd_is_counted_while_it_comes_and_goes() -> Result<()> {
+    let _alone = alone();
+    let crowd = ServiceBuild::new("crowd").build()?;
+    let args = ["--tasks", "5000", "--churn", "20000", "--load", "1"];
+    let mut service = RunningService::start(&crowd, &args)?;
+    let before = service.truth()?;
+    sleep(Duration::from_secs(1));
+    let after = service.truth()?;
+    let parked = ["sleeper", "boxed", "permit", "select"].map(|name| after.crowd(name));
+    let live: u64 = parked.iter().flatten().map(|crowd| crowd.live()).sum();
+    assert_eq!(live, 5000);
+    for crowd in parked.into_iter().flatten() {
+        assert_eq!(crowd.last_id - crowd.first_id + 1, crowd.spawned);
+    }
+    let (then, now) = (before.crowd("short"), after.crowd("short"));
+    let (then, now) = (then.context("a crowd")?, now.context("a crowd")?);
+    assert!(now.finished - then.finished > 5000, "{then:?} {now:?}");
+    assert!(after.ops > before.ops);
     Ok(())
 }
 

@@ -8,14 +8,16 @@ use std::time::Instant;
 fn main() -> Result<()> {
     let begin = Instant::now();
     for version in TOKIO_VERSIONS {
-        timed(ServiceBuild::new("mix").tokio(version))?;
+        for service in ["mix", "waits"] {
+            timed(ServiceBuild::new(service).tokio(version))?;
+        }
     }
     for flavour in Flavour::ALL {
-        for service in ["mix", "shapes"] {
+        for service in ["mix", "shapes", "waits"] {
             timed(ServiceBuild::new(service).flavour(flavour))?;
         }
     }
-    for service in ["single", "actix", "http", "plain", "churn"] {
+    for service in ["single", "actix", "http", "plain", "churn", "crowd"] {
         timed(ServiceBuild::new(service))?;
     }
     println!("{:6.1} s in all", begin.elapsed().as_secs_f64());

@@ -83,6 +83,9 @@ mod tests {
             long_polls: Vec::new(),
             planted: Vec::new(),
             frames: Vec::new(),
+            waits: Vec::new(),
+            crowds: Vec::new(),
+            ops: 0,
         }
     }
 

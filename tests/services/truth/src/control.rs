@@ -2,7 +2,7 @@
 
 use crate::json::Object;
 use crate::marker::Sources;
-use crate::{calibrate, ledger, marker};
+use crate::{calibrate, ledger, marker, parked};
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ pub struct Args {
     seconds: Option<u64>,
     only: Option<String>,
     port: u16,
+    own: Vec<(&'static str, String)>,
 }
 
 impl Args {
@@ -21,19 +22,37 @@ impl Args {
     /// called first in `main`, before any thread is started: it blocks `SIGTERM`,
     /// which one thread of [`serve`] then waits for.
     pub fn read() -> Self {
+        Self::read_with(&[], &[])
+    }
+
+    /// The same, for a service that knows options (which take a value) and flags
+    /// of its own, each told as it is written: `--tasks`.
+    pub fn read_with(options: &[&'static str], flags: &[&'static str]) -> Self {
         let mut args = Self {
             seconds: None,
             only: None,
             port: 0,
+            own: Vec::new(),
         };
+        let known =
+            |names: &[&'static str], word: &str| names.iter().copied().find(|&name| name == word);
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
-            let value = words.next();
-            match (word.as_str(), value) {
-                ("--seconds", Some(value)) => args.seconds = Some(number(&value)),
-                ("--only", Some(value)) => args.only = Some(value),
-                ("--port", Some(value)) => args.port = number(&value) as u16,
-                _ => usage(&word),
+            if let Some(flag) = known(flags, &word) {
+                args.own.push((flag, String::new()));
+                continue;
+            }
+            let Some(value) = words.next() else {
+                usage(&word);
+            };
+            match word.as_str() {
+                "--seconds" => args.seconds = Some(number(&value)),
+                "--only" => args.only = Some(value),
+                "--port" => args.port = number(&value) as u16,
+                _ => match known(options, &word) {
+                    Some(option) => args.own.push((option, value)),
+                    None => usage(&word),
+                },
             }
         }
         block_sigterm();
@@ -44,6 +63,22 @@ impl Args {
     /// Whether this part of the service should run.
     pub fn wants(&self, part: &str) -> bool {
         self.only.as_deref().is_none_or(|only| only == part)
+    }
+
+    /// The value of an option of the service's own, if it was given.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        let given = self.own.iter().rev().find(|(option, _)| *option == name)?;
+        Some(&given.1)
+    }
+
+    /// The value of an option that is a number, 0 if it was not given.
+    pub fn count(&self, name: &str) -> u64 {
+        self.option(name).map_or(0, number)
+    }
+
+    /// Whether a flag of the service's own was given.
+    pub fn has(&self, name: &str) -> bool {
+        self.option(name).is_some()
     }
 
     /// The port to listen on; 0 for any.
@@ -57,7 +92,9 @@ fn number(value: &str) -> u64 {
 }
 
 fn usage(word: &str) -> ! {
-    eprintln!("cannot understand {word:?}; known: --seconds N, --only PART, --port N");
+    eprintln!(
+        "cannot understand {word:?}; known: --seconds N, --only PART, --port N, and the service's own"
+    );
     std::process::exit(2);
 }
 
@@ -109,6 +146,7 @@ fn tell(service: &str, sources: Sources) {
         .number("pid", u64::from(std::process::id()));
     ledger::describe(&mut object);
     marker::describe(sources, &mut object);
+    parked::describe(sources, &mut object);
     // A parent that does not listen any more is no reason to fail.
     let _ = writeln!(std::io::stdout().lock(), "{}", object.end());
 }

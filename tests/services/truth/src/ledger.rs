@@ -12,6 +12,15 @@ const LONG_POLL_NS: u64 = 5_000_000;
 /// More long polls than this are not kept, so that nothing grows without end.
 const MOST_LONG_POLLS: usize = 100_000;
 
+/// The runtime's number of a task. The handle's `Debug` form,
+/// `JoinHandle { id: Id(7) }`, is the only place where every version of
+/// Tokio since 1.23 gives the number away. 0 where there is none.
+pub(crate) fn task_id(handle: &impl Debug) -> u64 {
+    let text = format!("{handle:?}");
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
+}
+
 #[derive(Default)]
 struct Counts {
     polls: AtomicU64,
@@ -108,14 +117,10 @@ impl Meter {
         Self { kind, task: None }
     }
 
-    /// Says which task of the runtime is measured. The handle's `Debug` form,
-    /// `JoinHandle { id: Id(7) }`, is the only place where every version of
-    /// Tokio since 1.23 gives the number away.
+    /// Says which task of the runtime is measured.
     pub fn belongs_to(self, handle: &impl Debug) {
-        let text = format!("{handle:?}");
-        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-        if let (Some(task), Ok(id)) = (self.task, digits.parse()) {
-            task.id.store(id, Relaxed);
+        if let Some(task) = self.task {
+            task.id.store(task_id(handle), Relaxed);
         }
     }
 

@@ -16,9 +16,9 @@ use crate::json::{Object, array};
 pub type Sources = &'static [(&'static str, &'static str)];
 
 /// Where a marker stands.
-struct Place {
-    file: &'static str,
-    line: u64,
+pub(crate) struct Place {
+    pub(crate) file: &'static str,
+    pub(crate) line: u64,
 }
 
 /// Writes what the markers in `sources` say.
@@ -28,11 +28,16 @@ pub(crate) fn describe(sources: Sources, into: &mut Object) {
 }
 
 /// The markers of one sort: the place and the words of each.
-fn markers(sources: Sources, sort: &'static str) -> impl Iterator<Item = (Place, &'static str)> {
+pub(crate) fn markers(
+    sources: Sources,
+    sort: &'static str,
+) -> impl Iterator<Item = (Place, &'static str)> {
     sources.iter().flat_map(move |&(file, text)| {
-        (1..).zip(text.lines()).filter_map(move |(line, text)| {
-            let words = text.split_once("//~ ")?.1.strip_prefix(sort)?.trim();
-            Some((Place { file, line }, words))
+        (1..).zip(text.lines()).flat_map(move |(line, text)| {
+            text.split("//~ ").skip(1).filter_map(move |marker| {
+                let words = marker.strip_prefix(sort)?.trim();
+                Some((Place { file, line }, words))
+            })
         })
     })
 }

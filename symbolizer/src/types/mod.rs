@@ -5,19 +5,21 @@
 //! is read when it is asked for. A type that is only declared in one unit (rustc does
 //! that since 1.88, rust-lang/rust#143241) is found where it is defined.
 
+mod cache;
 mod code;
 mod index;
 mod layout;
 mod outline;
 mod variables;
 
+pub use cache::TypeCache;
 pub use code::{Body, Function};
 pub use index::TypeId;
 pub use layout::{Declared, Form, Member, Variant, Variants};
 pub use variables::{Static, Variable};
 
 use crate::frame::Origin;
-use crate::module::DwarfReader;
+use crate::module::{DwarfReader, Module};
 use crate::names::{Places, SourceFile};
 use gimli::{
     AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, LittleEndian, Reader, Section,
@@ -68,12 +70,15 @@ impl Types<DwarfReader> {
         Self::new(dwarf, Arc::new(index), Origin::Library)
     }
 
-    /// Indexes the types that all units define. `own` is whose the module's own code
-    /// is: the user's in the program, a library's elsewhere.
+    /// Indexes the types that all units of a module define, or takes the index out of
+    /// `cache`. `own` is whose the module's own code is: the user's in the program, a
+    /// library's elsewhere. Nothing where the module has no debug information.
     #[must_use]
-    pub fn of_all(dwarf: Arc<Dwarf<DwarfReader>>, own: Origin) -> Self {
-        let index = Index::of(&borrowed(&dwarf), Scope::Module);
-        Self::new(dwarf, Arc::new(index), own)
+    pub fn of_module(module: &Module, own: Origin, cache: Option<&TypeCache>) -> Option<Self> {
+        let dwarf = Arc::clone(module.dwarf().ok()??);
+        let make = || Index::of(&borrowed(&dwarf), Scope::Module);
+        let index = cache::load_or_make(module, &dwarf, cache, make);
+        Some(Self::new(dwarf, Arc::new(index), own))
     }
 }
 

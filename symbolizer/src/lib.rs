@@ -38,6 +38,7 @@
 
 mod debugfile;
 mod frame;
+mod futures;
 mod logical;
 mod module;
 pub mod names;

@@ -104,10 +104,10 @@ fn public_path(path: &str) -> String {
 }
 
 /// The coroutines that a type's name holds, from the left: `app::handler` for
-/// `Instrumented<app::handler::{async_fn_env#0}>`, each as the chain of names its
-/// body has in the debug information (`app`, `handler`, `{async_fn#0}`).
+/// `Instrumented<app::handler::{async_fn_env#0}>`, each as the path of its type, with its
+/// arguments. [`body_chain`] makes its body's names of it.
 #[must_use]
-pub fn coroutines_in_type(type_name: &str) -> Vec<Vec<String>> {
+pub fn coroutines_in_type(type_name: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut from = 0;
     while let Some(at) = type_name[from..].find("{async_").map(|at| from + at) {
@@ -120,7 +120,8 @@ pub fn coroutines_in_type(type_name: &str) -> Vec<Vec<String>> {
         let goes_on = type_name[end..].starts_with("::");
         if type_name[at..end].contains("_env#") && !goes_on {
             let start = path_start(&type_name[..at]);
-            found.push(body_chain(&type_name[start..end]));
+            let end = end + arguments_length(&type_name[end..]);
+            found.push(&type_name[start..end]);
         }
     }
     found
@@ -134,6 +135,24 @@ pub fn body_chain(type_path: &str) -> Vec<String> {
         .iter()
         .map(|segment| without_generics(segment).replace("_env#", "#"))
         .collect()
+}
+
+/// How long the arguments are that `text` begins with.
+fn arguments_length(text: &str) -> usize {
+    let mut depth = 0usize;
+    let mut before = ' ';
+    for (index, character) in text.char_indices() {
+        match character {
+            '<' => depth += 1,
+            '>' if before != '-' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            return if character == '>' { index + 1 } else { 0 };
+        }
+        before = character;
+    }
+    0
 }
 
 /// Where the path that ends at the end of `text` begins.
@@ -377,7 +396,7 @@ mod tests {
         let name = "tokio::task::local::{impl#4}::run_until::{async_fn_env#0}<app::main::{async_fn_env#0}>";
         let own = coroutines_in_type(name);
         assert_eq!(own.len(), 2);
-        assert_eq!(own[1], ["app", "main", "{async_fn#0}"]);
+        assert_eq!(body_chain(own[1]), ["app", "main", "{async_fn#0}"]);
     }
 
     #[test]
@@ -410,7 +429,7 @@ mod tests {
             coroutines_in_type(
                 "tracing::instrument::Instrumented<app::api::{impl#1}::call<u8>::{async_fn_env#0}<u8>>"
             ),
-            [["app", "api", "{impl#1}", "call", "{async_fn#0}"]]
+            ["app::api::{impl#1}::call<u8>::{async_fn_env#0}<u8>"]
         );
         assert!(coroutines_in_type("core::pin::Pin<alloc::boxed::Box<u8>>").is_empty());
     }

@@ -112,7 +112,7 @@ pub trait Runtime: Send {
     fn progress(&self) -> Option<Box<dyn ProgressReader>>;
 
     /// What lists the tasks of the runtime.
-    fn tasks(&self, space: &AddressSpace) -> Box<dyn TaskReader>;
+    fn tasks(&self) -> Box<dyn TaskReader>;
 }
 
 /// Lists the tasks of a runtime and finds out what each waits for.

@@ -130,10 +130,7 @@ impl Snapshotter {
         if self.infos.is_empty() {
             let runtimes = runtime::detect(&self.space);
             self.infos = runtimes.iter().map(|runtime| runtime.info()).collect();
-            self.readers = runtimes
-                .iter()
-                .map(|runtime| runtime.tasks(&self.space))
-                .collect();
+            self.readers = runtimes.iter().map(|runtime| runtime.tasks()).collect();
         }
         let Ok(threads) = self.process.threads() else {
             return;

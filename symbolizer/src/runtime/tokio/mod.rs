@@ -14,11 +14,12 @@ use detect::Detected;
 pub(super) use detect::stripped;
 use progress::{LearnedWorkers, SeenIds, Workers};
 use running::PollFrames;
+use std::sync::Arc;
 
 /// Tokio in a process.
 #[derive(Debug)]
 pub struct Tokio {
-    detected: Detected,
+    detected: Arc<Detected>,
     polls: PollFrames,
     workers: Option<Workers>,
     /// For a process whose debug information has no types.
@@ -42,7 +43,7 @@ impl Tokio {
             workers,
             learning,
             ids,
-            detected,
+            detected: Arc::new(detected),
         })
     }
 }
@@ -80,7 +81,7 @@ impl Runtime for Tokio {
         Some(Box::new(self.learning.clone()?))
     }
 
-    fn tasks(&self, space: &AddressSpace) -> Box<dyn TaskReader> {
-        Box::new(suspended::Tasks::new(space, &self.detected))
+    fn tasks(&self) -> Box<dyn TaskReader> {
+        Box::new(suspended::Tasks::new(&self.detected))
     }
 }

@@ -14,7 +14,7 @@ const DEEPEST: usize = 8;
 ///
 /// A variable that the linker threw away keeps its entry, at offset 0: so there must
 /// be a symbol of that name at the very place.
-pub(super) fn thread_local<R: Reader<Offset = usize>>(
+pub(in crate::runtime::tokio) fn thread_local<R: Reader<Offset = usize>>(
     types: &mut Types<R>,
     symbols: &[Symbol<'_>],
     prefix: &str,
@@ -35,7 +35,7 @@ pub(super) fn thread_local<R: Reader<Offset = usize>>(
 
 /// The pointer inside `outer` to something that has a member `member`: its offset in
 /// `outer`, and what it points to.
-pub(super) fn pointer_to<R: Reader<Offset = usize>>(
+pub(in crate::runtime::tokio) fn pointer_to<R: Reader<Offset = usize>>(
     types: &mut Types<R>,
     outer: TypeId,
     member: &str,
@@ -48,7 +48,7 @@ pub(super) fn pointer_to<R: Reader<Offset = usize>>(
 }
 
 /// The member `member` of `outer`, or of what `outer` holds by value.
-pub(super) fn member_within<R: Reader<Offset = usize>>(
+pub(in crate::runtime::tokio) fn member_within<R: Reader<Offset = usize>>(
     types: &mut Types<R>,
     outer: TypeId,
     member: &str,

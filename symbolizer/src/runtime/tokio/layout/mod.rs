@@ -5,7 +5,7 @@
 //! thread-local context moves, and is found by its members' names in the debug
 //! information.
 
-mod find;
+pub(super) mod find;
 mod local;
 
 pub(super) use local::LocalLayout;
@@ -21,6 +21,18 @@ pub(super) struct Header<'a>(pub &'a [u8; Header::SIZE]);
 
 impl Header<'_> {
     pub const SIZE: usize = 32;
+    /// Where the pointer to the vtable stands.
+    pub const VTABLE: u64 = 16;
+    /// Where the number of the list stands that the task is in.
+    pub const OWNER: u64 = 24;
+
+    pub fn state(&self) -> u64 {
+        self.word(0)
+    }
+
+    pub fn owner(&self) -> u64 {
+        self.word(3)
+    }
 
     pub fn vtable(&self) -> Avma {
         Avma(self.word(2))

@@ -108,17 +108,22 @@ const WRAPPING_PACKAGES: &[&str] = &["tokio", "tokio_util", "futures_util", "act
 /// The coroutine at the root of a future's type: the first that is not a
 /// wrapper's.
 fn root_coroutine(future: &str) -> Option<Vec<String>> {
-    let mut found = coroutines_in_type(future);
-    let own = found
-        .iter()
-        .position(|chain| !WRAPPING_PACKAGES.contains(&chain[0].as_str()));
-    let index = own.unwrap_or(0);
-    (index < found.len()).then(|| found.swap_remove(index))
+    root_coroutine_type(future).map(body_chain)
+}
+
+/// The same as the path of its type.
+pub(in crate::runtime::tokio) fn root_coroutine_type(future: &str) -> Option<&str> {
+    let found = coroutines_in_type(future);
+    let own = found.iter().find(|path| {
+        let package = path.split("::").next().unwrap_or_default();
+        !WRAPPING_PACKAGES.contains(&package)
+    });
+    own.or(found.first()).copied()
 }
 
 /// What sort of task `future` on `scheduler` is. `None` for a worker, which is
 /// itself a task of the blocking pool and no task to anyone.
-pub(super) fn task_class(future: &str, scheduler: &str) -> Option<TaskClass> {
+pub(in crate::runtime::tokio) fn task_class(future: &str, scheduler: &str) -> Option<TaskClass> {
     if !scheduler.contains("BlockingSchedule") {
         return Some(TaskClass::Async);
     }
@@ -127,7 +132,7 @@ pub(super) fn task_class(future: &str, scheduler: &str) -> Option<TaskClass> {
 }
 
 /// The chain of names of the closure that `BlockingTask<…>` runs.
-fn closure_in_blocking_task(future: &str) -> Option<Vec<String>> {
+pub(in crate::runtime::tokio) fn closure_in_blocking_task(future: &str) -> Option<Vec<String>> {
     let arguments = template_arguments(future);
     let closure = arguments.first()?;
     closure
@@ -151,6 +156,6 @@ fn is_in(frame: &SourceFrame, namespace: &[&str], folder: &str) -> bool {
         .is_some_and(|file| is_tokio_file(&file.short) && file.short.contains(folder))
 }
 
-pub(super) fn is_tokio_file(short: &str) -> bool {
+pub(in crate::runtime::tokio) fn is_tokio_file(short: &str) -> bool {
     short.starts_with("tokio-") || short.starts_with("tokio/")
 }

@@ -3,7 +3,10 @@
 mod anchor;
 mod glue;
 
-pub(super) use anchor::{anchor, is_worker_loop};
+pub(super) use anchor::{
+    anchor, closure_in_blocking_task, is_tokio_file, is_worker_loop, root_coroutine_type,
+    task_class,
+};
 pub(super) use glue::is_glue;
 
 use super::detect::Detected;
@@ -12,7 +15,7 @@ use crate::module::{ModuleId, Svma};
 use crate::names::template_arguments;
 use crate::runtime::{Polled, SeenStack, TaskClass, TaskId};
 use crate::unwind::PhysicalFrame;
-use anchor::{flavor, task_class};
+use anchor::flavor;
 use awaitscope_sampler::{Avma, ReadMemory, ReadRequest, Register};
 use std::collections::{HashMap, HashSet};
 

@@ -1,32 +1,351 @@
 //! Lists the tasks of Tokio, and where each waits.
 
+mod cells;
+mod chains;
+mod layout;
+mod leaves;
+mod lists;
+mod plan;
+mod ranges;
+mod roots;
+mod schedulers;
+
 use super::detect::Detected;
+use super::layout::Header;
+use crate::frame::{FrameKind, Origin};
+use crate::futures::{Ground, Job, Shapes, Tree, Walked, Walker};
 use crate::module::{AddressSpace, ModuleId};
-use crate::runtime::{SeenThreads, TaskReader};
-use crate::snapshot::{AwaitTable, Snapshot};
+use crate::runtime::{SeenThreads, TaskClass, TaskReader};
+use crate::session::TaskKind;
+use crate::snapshot::{AwaitTable, KindId, SchedulerSeen, Snapshot, TaskSeen, TaskState};
+use crate::types::Types;
+use awaitscope_sampler::{Avma, ReadRequest};
+use leaves::Leaves;
+use lists::{ListedTask, Lists};
+use plan::{Plan, Plans};
+use roots::Roots;
+use std::sync::Arc;
+
+/// Bits of a task's state word (tokio `runtime/task/state.rs`; the same in 1.20 to 1.54).
+const RUNNING: u64 = 0b1;
+const COMPLETE: u64 = 0b10;
+const NOTIFIED: u64 = 0b100;
+const CANCELLED: u64 = 0b10_0000;
 
 /// Reads the tasks of all Tokio schedulers of a process.
 #[derive(Debug)]
 pub(super) struct Tasks {
     module: ModuleId,
+    detected: Arc<Detected>,
+    plans: Plans,
+    walker: Walker,
+    /// Made when the first snapshot is taken.
+    opened: Option<Opened>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    /// `None` where there is no debug information.
+    shapes: Option<Shapes>,
+    lists: Option<Lists>,
+    roots: Option<Roots>,
 }
 
 impl Tasks {
-    pub fn new(_space: &AddressSpace, detected: &Detected) -> Self {
+    pub fn new(detected: &Arc<Detected>) -> Self {
         Self {
             module: detected.module,
+            detected: Arc::clone(detected),
+            plans: Plans::default(),
+            walker: Walker::default(),
+            opened: None,
         }
+    }
+
+    fn open(&self, space: &AddressSpace) -> Opened {
+        let detected = &*self.detected;
+        let module = space.module(self.module);
+        let shapes = module.and_then(|module| {
+            let dwarf = module.dwarf().ok()??;
+            // Whatever part of the program Tokio is in, its own code is the user's.
+            let types = Types::of_all(Arc::clone(dwarf), Origin::User);
+            Some(Shapes::new(types, Box::new(Leaves)))
+        });
+        let mut opened = Opened {
+            shapes,
+            lists: None,
+            roots: None,
+        };
+        if let Some(shapes) = &mut opened.shapes {
+            opened.lists = Lists::new(space, detected, shapes.types());
+            opened.roots = Roots::new(space, self.module);
+        }
+        opened
     }
 }
 
 impl TaskReader for Tasks {
     fn read(
         &mut self,
-        _runtime: usize,
-        _seen: &SeenThreads<'_>,
-        _table: &mut AwaitTable,
-        _snapshot: &mut Snapshot,
+        runtime: usize,
+        seen: &SeenThreads<'_>,
+        table: &mut AwaitTable,
+        snapshot: &mut Snapshot,
     ) {
-        let _ = self.module;
+        let mut opened = match self.opened.take() {
+            Some(opened) => opened,
+            None => self.open(seen.space),
+        };
+        self.read_with(&mut opened, runtime, seen, table, snapshot);
+        self.opened = Some(opened);
+    }
+}
+
+impl Tasks {
+    fn read_with(
+        &mut self,
+        opened: &mut Opened,
+        runtime: usize,
+        seen: &SeenThreads<'_>,
+        table: &mut AwaitTable,
+        snapshot: &mut Snapshot,
+    ) {
+        let Some(lists) = &mut opened.lists else {
+            return;
+        };
+        let found = lists.read(seen);
+        let first = u32::try_from(snapshot.schedulers.len()).unwrap_or(u32::MAX);
+        let schedulers = found.schedulers.into_iter();
+        snapshot
+            .schedulers
+            .extend(schedulers.map(|scheduler| SchedulerSeen {
+                runtime,
+                ..scheduler
+            }));
+        snapshot.torn = snapshot.torn.saturating_add(found.incomplete.tasks);
+        let mut reading = Reading {
+            tasks: self,
+            shapes: opened.shapes.as_mut(),
+            seen,
+            table,
+            snapshot,
+            runtime,
+            first,
+        };
+        reading.tasks(found.tasks);
+        if let Some(roots) = &mut opened.roots {
+            reading.roots(roots);
+        }
+    }
+}
+
+/// One snapshot of one runtime.
+struct Reading<'a> {
+    tasks: &'a mut Tasks,
+    shapes: Option<&'a mut Shapes>,
+    seen: &'a SeenThreads<'a>,
+    table: &'a mut AwaitTable,
+    snapshot: &'a mut Snapshot,
+    runtime: usize,
+    /// The number of our first scheduler.
+    first: u32,
+}
+
+impl Reading<'_> {
+    fn tasks(&mut self, listed: Vec<ListedTask>) {
+        let (mut jobs, mut waiting, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for task in listed {
+            let Some(plan) = self.plan(&task) else {
+                continue;
+            };
+            let Some(class) = plan.class else {
+                continue;
+            };
+            let still = task.state & (RUNNING | COMPLETE) == 0;
+            match plan.future {
+                Some(place) if still && class == TaskClass::Async => {
+                    jobs.push(Job {
+                        address: task.address,
+                        size: place.size,
+                        offset: place.offset,
+                        shape: place.shape,
+                    });
+                    waiting.push(task);
+                }
+                _ => others.push(task),
+            }
+        }
+        let left = self.walk(&jobs, waiting);
+        let left = self.look_again(left);
+        for task in others.into_iter().chain(left) {
+            self.without_tree(&task);
+        }
+    }
+
+    /// The futures that threads sleep on.
+    fn roots(&mut self, roots: &mut Roots) {
+        let Some(shapes) = self.shapes.as_deref_mut() else {
+            return;
+        };
+        for root in roots.find(self.seen, shapes, &mut self.tasks.walker, self.table) {
+            let name = plan::name_of(&root.future, Some(TaskClass::BlockOn), shapes);
+            let kind = self.table.kind(TaskKind {
+                name: name.unwrap_or_else(|| Arc::from(unnamed(TaskClass::BlockOn))),
+                class: TaskClass::BlockOn,
+                runtime: self.runtime,
+            });
+            let Some(kind) = kind else { continue };
+            self.snapshot.unresolved += u32::from(root.tree.is_none());
+            let tree = root.tree.unwrap_or_default();
+            self.snapshot.tasks.push(TaskSeen {
+                address: root.address,
+                id: None,
+                scheduler: self.first,
+                kind,
+                state: TaskState::Suspended,
+                waits: tree.waits.into(),
+                holds: tree.holds.into(),
+            });
+        }
+    }
+
+    fn plan(&mut self, task: &ListedTask) -> Option<&mut Plan> {
+        let shapes = self.shapes.as_deref_mut();
+        self.tasks.plans.get(task.vtable, self.seen, shapes)
+    }
+
+    /// Walks the futures of tasks that wait. Returns those that did not let us.
+    fn walk(&mut self, jobs: &[Job], tasks: Vec<ListedTask>) -> Vec<ListedTask> {
+        let Some(shapes) = self.shapes.as_deref_mut() else {
+            return tasks;
+        };
+        let ground = Ground {
+            space: self.seen.space,
+            module: self.tasks.module,
+            memory: self.seen.process,
+        };
+        let guard = |job: usize, bytes: &[u8]| standing(&tasks[job], bytes);
+        let walker = &mut self.tasks.walker;
+        let walked = walker.walk(jobs, &ground, shapes, self.table, &guard);
+        let mut left = Vec::new();
+        for (task, walked) in tasks.into_iter().zip(walked) {
+            match walked {
+                Walked::Tree(tree, guard) => self.with_tree(&task, tree, guard),
+                Walked::Refused => left.push(task),
+                Walked::Torn => self.snapshot.torn += 1,
+            }
+        }
+        left
+    }
+
+    /// What became of tasks that waited when they were listed.
+    fn look_again(&self, tasks: Vec<ListedTask>) -> Vec<ListedTask> {
+        let mut headers = vec![[0; Header::SIZE]; tasks.len()];
+        let mut requests: Vec<ReadRequest<'_>> = tasks
+            .iter()
+            .zip(&mut headers)
+            .map(|(task, into)| ReadRequest::new(Avma(task.address), into))
+            .collect();
+        self.seen.process.read_many(&mut requests);
+        let read: Vec<bool> = requests.iter().map(|request| request.done).collect();
+        let tasks = tasks.into_iter().zip(headers).zip(read);
+        tasks
+            .filter_map(|((mut task, header), read)| {
+                let header = Header(&header);
+                let lives = read && header.is_alive() && header.vtable() == task.vtable;
+                task.state = header.state();
+                lives.then_some(task)
+            })
+            .collect()
+    }
+
+    fn with_tree(&mut self, task: &ListedTask, tree: Tree, guard: u64) {
+        let Some(kind) = self.kind(task, Some(&tree)) else {
+            return;
+        };
+        self.snapshot.unresolved += u32::from(tree.unresolved);
+        self.push(task, kind, state_of(guard), tree);
+    }
+
+    fn without_tree(&mut self, task: &ListedTask) {
+        let Some(kind) = self.kind(task, None) else {
+            return;
+        };
+        let state = state_of(task.state);
+        let waits = matches!(state, TaskState::Ready | TaskState::Suspended);
+        let class = self.plan(task).and_then(|plan| plan.class);
+        self.snapshot.unresolved += u32::from(waits && class == Some(TaskClass::Async));
+        self.push(task, kind, state, Tree::default());
+    }
+
+    fn push(&mut self, task: &ListedTask, kind: KindId, state: TaskState, tree: Tree) {
+        self.snapshot.tasks.push(TaskSeen {
+            address: task.address,
+            id: task.id,
+            scheduler: self.first.saturating_add(task.scheduler),
+            kind,
+            state,
+            waits: tree.waits.into(),
+            holds: tree.holds.into(),
+        });
+    }
+
+    fn kind(&mut self, task: &ListedTask, tree: Option<&Tree>) -> Option<KindId> {
+        let runtime = self.runtime;
+        let plan = self.plan(task)?;
+        if let Some(kind) = plan.kind {
+            return Some(kind);
+        }
+        let class = plan.class?;
+        let (name, fallback) = (plan.name.clone(), plan.future_name.clone());
+        let root = || {
+            let point = self
+                .table
+                .points()
+                .get(tree?.waits.first()?.point.0 as usize)?;
+            let frames = self.table.frames_of(point.stack);
+            let root = self.table.frames().get(*frames.first()? as usize)?;
+            (root.kind != FrameKind::Leaf).then(|| Arc::clone(&root.function))
+        };
+        let told = name.clone().or_else(root).or(fallback);
+        let kind = self.table.kind(TaskKind {
+            name: told.unwrap_or_else(|| Arc::from(unnamed(class))),
+            class,
+            runtime,
+        })?;
+        // Behind a `dyn Future` each task can be of another kind.
+        if name.is_some() {
+            self.plan(task)?.kind = Some(kind);
+        }
+        Some(kind)
+    }
+}
+
+fn unnamed(class: TaskClass) -> &'static str {
+    match class {
+        TaskClass::Async => "[unnamed future]",
+        TaskClass::Blocking => "[unnamed closure]",
+        TaskClass::BlockOn => "[unnamed block_on]",
+    }
+}
+
+/// The bits of the state word of a task that may be walked, if it is still the one that
+/// was listed.
+fn standing(task: &ListedTask, bytes: &[u8]) -> Option<u64> {
+    let header = Header(bytes.first_chunk()?);
+    let same = header.is_alive() && header.vtable() == task.vtable;
+    let bits = header.state() & (RUNNING | COMPLETE | NOTIFIED | CANCELLED);
+    (same && bits & (RUNNING | COMPLETE) == 0).then_some(bits)
+}
+
+fn state_of(state: u64) -> TaskState {
+    if state & COMPLETE != 0 {
+        TaskState::Complete
+    } else if state & RUNNING != 0 {
+        TaskState::Running
+    } else if state & NOTIFIED != 0 {
+        TaskState::Ready
+    } else {
+        TaskState::Suspended
     }
 }

@@ -1,0 +1,268 @@
+//! Walking the linked lists of tasks that a process goes on changing.
+//!
+//! All lists are walked at once, so that one batch of reads serves one step of each. A
+//! task is believed only with the number of the list in it, alive, and with the task
+//! that led to it as its neighbour. Where that does not hold, it is read again; if it
+//! still does not, the task that led there has left the list meanwhile, and we go back to
+//! the last one that is still in it (tokio `util/linked_list.rs`: `remove` clears both
+//! links of a node). When none is left, the rest is reached from the list's other end.
+
+use super::cells::Cells;
+use super::layout::EndsLayout;
+use super::ranges::{Range, Ranges, join};
+use awaitscope_sampler::ReadMemory;
+use std::collections::HashMap;
+
+/// How often a walk may lose its way before it turns round, and before it gives up.
+const MOST_LOSSES: u32 = 400;
+
+/// The most tasks that are listed.
+const MOST_TASKS: usize = 2 << 20;
+
+/// One list of tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Chain {
+    /// The number that its tasks carry.
+    pub owner: u64,
+    /// Where it stands, and in it its ends.
+    pub address: u64,
+    pub ends: EndsLayout,
+}
+
+/// What came of walking a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Walked {
+    /// The tasks that were in it.
+    pub tasks: Vec<u64>,
+    /// Whether these were all.
+    pub complete: bool,
+}
+
+/// Walks lists from their heads to their tails.
+pub(super) fn walk(chains: &[Chain], cells: &mut Cells, memory: &dyn ReadMemory) -> Vec<Walked> {
+    let mut seen = HashMap::new();
+    let ends = read_ends(chains, memory);
+    let mut walks: Vec<Walk> = chains
+        .iter()
+        .zip(ends)
+        .enumerate()
+        .map(|(index, (chain, ends))| Walk::new(index, *chain, ends))
+        .collect();
+    loop {
+        let mut wanted = Vec::new();
+        for walk in &mut walks {
+            if let Step::Read(address) = walk.go(cells, &mut seen) {
+                wanted.push(address);
+            }
+        }
+        if !wanted.is_empty() {
+            cells.fetch(&wanted, memory);
+            continue;
+        }
+        let closing: Vec<usize> = (0..walks.len())
+            .filter(|index| walks[*index].at == At::End)
+            .collect();
+        if closing.is_empty() {
+            break;
+        }
+        let chains: Vec<Chain> = closing.iter().map(|index| walks[*index].chain).collect();
+        for (index, ends) in closing.into_iter().zip(read_ends(&chains, memory)) {
+            walks[index].close(ends, &seen);
+        }
+    }
+    walks.into_iter().map(|walk| walk.walked).collect()
+}
+
+/// The heads and tails of lists, as they are now.
+fn read_ends(chains: &[Chain], memory: &dyn ReadMemory) -> Vec<Option<(u64, u64)>> {
+    let places = |chain: &Chain| {
+        let place = |offset: u64| chain.address.wrapping_add(offset);
+        (place(chain.ends.head), place(chain.ends.tail))
+    };
+    let ranges = chains.iter().flat_map(|chain| {
+        let (head, tail) = places(chain);
+        [Range::new(head, 8), Range::new(tail, 8)]
+    });
+    let read = Ranges::read(&join(ranges.collect()), memory);
+    let both = |chain| {
+        let (head, tail) = places(chain);
+        Some((read.word(head)?, read.word(tail)?))
+    };
+    chains.iter().map(both).collect()
+}
+
+/// Where a walk stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// Before this task.
+    Task(u64),
+    /// Back at this one, which led to nothing: is it still in the list?
+    Back(u64),
+    /// At the end, as it seems.
+    End,
+    /// Done, or given up.
+    Done,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    FromHead,
+    FromTail,
+}
+
+/// What a walk needs to go on.
+enum Step {
+    /// This task, as it is now.
+    Read(u64),
+    /// Nothing: it is at an end.
+    Rest,
+}
+
+#[derive(Debug)]
+struct Walk {
+    index: usize,
+    chain: Chain,
+    way: Way,
+    at: At,
+    /// The tasks that led here, as far as they are still taken for members.
+    trail: Vec<u64>,
+    /// The task that was asked for, and so was just read.
+    fresh: Option<u64>,
+    losses: u32,
+    walked: Walked,
+}
+
+impl Walk {
+    fn new(index: usize, chain: Chain, ends: Option<(u64, u64)>) -> Self {
+        let (at, complete) = match ends {
+            Some((0, 0)) => (At::Done, true),
+            Some((0, _)) => (At::End, false),
+            Some((head, _)) => (At::Task(head), false),
+            None => (At::Done, false),
+        };
+        Self {
+            index,
+            chain,
+            way: Way::FromHead,
+            at,
+            trail: Vec::new(),
+            fresh: None,
+            losses: 0,
+            walked: Walked {
+                tasks: Vec::new(),
+                complete,
+            },
+        }
+    }
+
+    /// Goes on until something must be read. `seen` has all tasks of all lists so far.
+    fn go(&mut self, cells: &Cells, seen: &mut HashMap<u64, usize>) -> Step {
+        loop {
+            match self.at {
+                At::End | At::Done => return Step::Rest,
+                At::Task(0) => self.at = At::End,
+                At::Task(address) => match self.visit(address, cells, seen) {
+                    Some(next) => self.at = next,
+                    None => return self.ask(address),
+                },
+                At::Back(address) => {
+                    if self.fresh != Some(address) {
+                        return self.ask(address);
+                    }
+                    self.at = self.back_at(address, cells, seen);
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, address: u64) -> Step {
+        self.fresh = Some(address);
+        Step::Read(address)
+    }
+
+    /// Takes up a task; `None` if it has to be read for that.
+    fn visit(&mut self, address: u64, cells: &Cells, seen: &mut HashMap<u64, usize>) -> Option<At> {
+        let led_here = self.trail.last().copied().unwrap_or(0);
+        let cell = cells.get(address).filter(|cell| {
+            let (before, _) = self.neighbours(cell.prev, cell.next);
+            // Before the first one there may be new ones by now.
+            cell.belongs_to(self.chain.owner) && (before == led_here || led_here == 0)
+        });
+        let Some(cell) = cell else {
+            return (self.fresh == Some(address)).then(|| self.lost());
+        };
+        if let Some(whose) = seen.get(&address) {
+            let met = self.way == Way::FromTail && *whose == self.index;
+            return Some(if met { self.finish(true) } else { self.lost() });
+        }
+        if seen.len() >= MOST_TASKS {
+            return Some(self.finish(false));
+        }
+        seen.insert(address, self.index);
+        self.walked.tasks.push(address);
+        self.trail.push(address);
+        let (_, after) = self.neighbours(cell.prev, cell.next);
+        Some(At::Task(after))
+    }
+
+    /// The neighbours of a task before and after it, in the direction we go.
+    fn neighbours(&self, prev: u64, next: u64) -> (u64, u64) {
+        match self.way {
+            Way::FromHead => (prev, next),
+            Way::FromTail => (next, prev),
+        }
+    }
+
+    /// The chain broke behind the last task of the trail.
+    fn lost(&mut self) -> At {
+        self.losses += 1;
+        match self.trail.pop() {
+            Some(last) if self.losses < MOST_LOSSES => At::Back(last),
+            // The other end is to be read first.
+            _ => At::End,
+        }
+    }
+
+    /// Back at a task of the trail that was just read.
+    fn back_at(&mut self, address: u64, cells: &Cells, seen: &HashMap<u64, usize>) -> At {
+        let cell = cells.get(address);
+        let Some(cell) = cell.filter(|cell| cell.belongs_to(self.chain.owner)) else {
+            return self.lost();
+        };
+        let (before, after) = self.neighbours(cell.prev, cell.next);
+        // Both links are cleared when a task leaves. The only one of a list has none
+        // either; reading the ends will tell.
+        let left = before == 0 && after == 0;
+        if left || seen.contains_key(&after) {
+            return self.lost();
+        }
+        self.trail.push(address);
+        At::Task(after)
+    }
+
+    /// At the end of the chain: it is the end of the list if that is a task we know.
+    fn close(&mut self, ends: Option<(u64, u64)>, seen: &HashMap<u64, usize>) {
+        let Some((head, tail)) = ends else {
+            self.at = self.finish(false);
+            return;
+        };
+        let (_, end) = self.neighbours(head, tail);
+        if end == 0 || seen.get(&end) == Some(&self.index) {
+            self.at = self.finish(true);
+        } else if self.losses < MOST_LOSSES && !self.trail.is_empty() {
+            self.at = self.lost();
+        } else if self.way == Way::FromHead {
+            self.way = Way::FromTail;
+            self.losses = 0;
+            self.trail.clear();
+            self.at = At::Task(end);
+        } else {
+            self.at = self.finish(false);
+        }
+    }
+
+    fn finish(&mut self, complete: bool) -> At {
+        self.walked.complete = complete;
+        At::Done
+    }
+}

@@ -1,0 +1,177 @@
+//! What Tokio's own types wait for, and where they say on which thing.
+
+use super::super::running;
+use crate::futures::{Knowledge, Known, Rule};
+use crate::names::SourceFile;
+use crate::snapshot::WaitsOn;
+
+/// What stands for a lock of any sort: mutexes, read-write locks and semaphores have
+/// one each (tokio `sync/batch_semaphore.rs`).
+const SEMAPHORE: &str = "tokio::sync::batch_semaphore::Semaphore";
+
+/// Types that wait by themselves. What for is `None` where a lock is also what a
+/// channel is made of.
+const LEAVES: &[(&str, Option<WaitsOn>, Rule)] = &[
+    (
+        "tokio::time::sleep::Sleep",
+        Some(WaitsOn::Timer),
+        Rule::Deadline("deadline"),
+    ),
+    (
+        "tokio::sync::batch_semaphore::Acquire",
+        None,
+        Rule::Object("semaphore"),
+    ),
+    (
+        "tokio::sync::notify::Notified",
+        None,
+        Rule::Object("notify"),
+    ),
+    (
+        "tokio::sync::oneshot::Receiver",
+        Some(WaitsOn::Channel),
+        Rule::Object("inner"),
+    ),
+    (
+        "tokio::sync::mpsc::chan::Rx",
+        Some(WaitsOn::Channel),
+        Rule::Object("inner"),
+    ),
+    (
+        "tokio::sync::broadcast::Recv",
+        Some(WaitsOn::Channel),
+        Rule::None,
+    ),
+    (
+        "tokio::runtime::task::join::JoinHandle",
+        Some(WaitsOn::Task),
+        Rule::Task("raw"),
+    ),
+    (
+        "tokio::runtime::io::scheduled_io::Readiness",
+        None,
+        Rule::Registered("scheduled_io"),
+    ),
+    (
+        "tokio::io::poll_evented::PollEvented",
+        None,
+        Rule::Descriptor,
+    ),
+    (
+        "tokio::io::async_fd::AsyncFd",
+        Some(WaitsOn::Io),
+        Rule::Descriptor,
+    ),
+];
+
+/// Guards: the member that leads to the lock.
+const GUARDS: &[(&str, &str)] = &[
+    ("tokio::sync::mutex::MutexGuard", "lock"),
+    ("tokio::sync::mutex::OwnedMutexGuard", "lock"),
+    ("tokio::sync::rwlock::read_guard::RwLockReadGuard", "s"),
+    ("tokio::sync::rwlock::write_guard::RwLockWriteGuard", "s"),
+    (
+        "tokio::sync::rwlock::owned_read_guard::OwnedRwLockReadGuard",
+        "lock",
+    ),
+    (
+        "tokio::sync::rwlock::owned_write_guard::OwnedRwLockWriteGuard",
+        "lock",
+    ),
+    ("tokio::sync::semaphore::SemaphorePermit", "sem"),
+    ("tokio::sync::semaphore::OwnedSemaphorePermit", "sem"),
+];
+
+/// What an async function of a library waits for, by the beginning of its path. The
+/// first that fits counts.
+const LIBRARIES: &[(&str, WaitsOn)] = &[
+    ("tokio::sync::mpsc::", WaitsOn::Channel),
+    ("tokio::sync::oneshot::", WaitsOn::Channel),
+    ("tokio::sync::broadcast::", WaitsOn::Channel),
+    ("tokio::sync::watch::", WaitsOn::Channel),
+    ("tokio::sync::", WaitsOn::Lock),
+    ("tokio::time::", WaitsOn::Timer),
+    ("tokio::net::unix::pipe::", WaitsOn::Io),
+    ("tokio::net::", WaitsOn::Socket),
+    ("tokio::io::async_fd::", WaitsOn::Io),
+    ("tokio::fs::", WaitsOn::Task),
+    ("tokio::task::", WaitsOn::Task),
+    ("tokio::process::", WaitsOn::Other),
+    ("tokio::signal::", WaitsOn::Other),
+];
+
+/// The same by words in a type's name.
+const WORDS: &[(&[&str], WaitsOn)] = &[
+    (&["mio::net::"], WaitsOn::Socket),
+    (
+        &[
+            "tokio::sync::mpsc",
+            "tokio::sync::watch",
+            "tokio::sync::broadcast",
+            "::mpsc::",
+            "channel",
+        ],
+        WaitsOn::Channel,
+    ),
+    (
+        &["Mutex", "RwLock", "Semaphore", "Notif", "event_listener"],
+        WaitsOn::Lock,
+    ),
+    (
+        &["::Sleep", "Interval", "::timer::", "::Timer"],
+        WaitsOn::Timer,
+    ),
+    (
+        &[
+            "TcpStream",
+            "TcpListener",
+            "UdpSocket",
+            "UnixStream",
+            "UnixListener",
+        ],
+        WaitsOn::Socket,
+    ),
+    (&["JoinHandle", "JoinSet"], WaitsOn::Task),
+    (&["::io::", "poll_evented"], WaitsOn::Io),
+];
+
+/// What is known of Tokio's types.
+#[derive(Debug)]
+pub(super) struct Leaves;
+
+impl Knowledge for Leaves {
+    fn leaf(&self, path: &str) -> Option<Known> {
+        let found = LEAVES.iter().find(|(own, ..)| *own == path);
+        found.map(|(_, what, detail)| Known {
+            what: *what,
+            detail: *detail,
+        })
+    }
+
+    fn classify(&self, type_path: &str, library: Option<&str>) -> WaitsOn {
+        let by_library = library.and_then(|path| {
+            let mut found = LIBRARIES
+                .iter()
+                .filter(|(start, _)| path.starts_with(start));
+            found.next().map(|(_, what)| *what)
+        });
+        let by_words = || {
+            let mut found = WORDS
+                .iter()
+                .filter(|(words, _)| words.iter().any(|word| type_path.contains(word)));
+            found.next().map(|(_, what)| *what)
+        };
+        by_library.or_else(by_words).unwrap_or(WaitsOn::Other)
+    }
+
+    fn guard(&self, path: &str) -> Option<(&'static str, &'static str)> {
+        let found = GUARDS.iter().find(|(own, _)| *own == path);
+        found.map(|(_, member)| (*member, SEMAPHORE))
+    }
+
+    fn is_glue(&self, file: &SourceFile) -> bool {
+        let inside = |folder: &str| file.short.contains(folder);
+        running::is_tokio_file(&file.short)
+            && (inside("/src/runtime/") || inside("/src/trace.rs") || inside("/src/task/coop"))
+    }
+}

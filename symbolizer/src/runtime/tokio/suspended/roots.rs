@@ -1,0 +1,282 @@
+//! The futures that threads entered a runtime with.
+//!
+//! They are in no list: `block_on` pins its future on its own stack. Which frame that is
+//! and which type it has the unwound stack tells, but optimized code keeps no note of
+//! where in the frame it stands. So the future is looked for: of all places where a
+//! value of that type could stand, one holds a suspended future all of whose pointers
+//! lead somewhere. Copies from before it was moved were never polled. Unless there is
+//! exactly one such place, where the root waits is not known.
+
+use super::super::running;
+use crate::frame::Origin;
+use crate::futures::{Ground, Job, ShapeId, Shapes, Tree, Walked, Walker};
+use crate::module::DwarfReader;
+use crate::module::{AddressSpace, ModuleId, Svma};
+use crate::names::{Names, Places, SourceFrame, template_arguments};
+use crate::runtime::SeenThreads;
+use crate::snapshot::AwaitTable;
+use crate::unwind::{PhysicalFrame, StackReader, Unwinder};
+use awaitscope_sampler::{Avma, BlockedThread, Process, ReadRequest, Registers, StackCopy, Tid};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How much of a stack is read: an entered runtime is near its outer end, but a future can
+/// be 16 KiB before Tokio puts it into a box.
+const STACK: usize = 128 << 10;
+
+/// How far beyond its frame the future can stand: it is passed by a pointer to the
+/// caller's own copy.
+const FRAMES_BEYOND: usize = 3;
+
+/// The most places that are tried.
+const MOST_PLACES: u64 = 8192;
+
+const PAGE: u64 = 4096;
+
+/// How many snapshots a thread that was in no `block_on` is left alone.
+const PATIENCE: u32 = 20;
+
+/// A root future.
+#[derive(Debug)]
+pub(super) struct Root {
+    /// Where it stands; where its frame begins if that is not known.
+    pub address: u64,
+    /// The type of the future.
+    pub future: Arc<str>,
+    /// What it waits for; `None` where it was not found.
+    pub tree: Option<Tree>,
+}
+
+/// Finds root futures.
+pub(super) struct Roots {
+    module: ModuleId,
+    names: Names<DwarfReader>,
+    unwinder: Unwinder,
+    known: HashMap<Svma, Option<Arc<str>>>,
+    shapes: HashMap<Arc<str>, Option<(ShapeId, u64)>>,
+    threads: HashMap<Tid, Seen>,
+}
+
+impl std::fmt::Debug for Roots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Roots")
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a thread was last time.
+#[derive(Debug, Clone, Copy)]
+enum Seen {
+    /// In a `block_on` whose future stood there.
+    Root(u64),
+    /// In none, so many snapshots ago.
+    Nothing(u32),
+}
+
+/// The frame of a `block_on`.
+struct Frame {
+    future: Arc<str>,
+    start: u64,
+    end: u64,
+}
+
+impl Roots {
+    /// `None` where there is no debug information.
+    pub fn new(space: &AddressSpace, module: ModuleId) -> Option<Self> {
+        let dwarf = space.module(module)?.dwarf().ok()??;
+        let places = Arc::new(Places::of(Arc::clone(dwarf)));
+        Some(Self {
+            module,
+            names: Names::new(places, Origin::User),
+            unwinder: Unwinder::new(),
+            known: HashMap::new(),
+            shapes: HashMap::new(),
+            threads: HashMap::new(),
+        })
+    }
+
+    /// The roots of all threads that sleep in a `block_on`.
+    pub fn find(
+        &mut self,
+        seen: &SeenThreads<'_>,
+        shapes: &mut Shapes,
+        walker: &mut Walker,
+        table: &mut AwaitTable,
+    ) -> Vec<Root> {
+        let alive: Vec<Tid> = seen.threads.iter().map(|thread| thread.tid).collect();
+        self.threads.retain(|tid, _| alive.contains(tid));
+        let mut roots = Vec::new();
+        for tid in alive {
+            if let Some(Seen::Nothing(since)) = self.threads.get_mut(&tid)
+                && *since < PATIENCE
+            {
+                *since += 1;
+                continue;
+            }
+            let Some(blocked) = seen.process.blocked_in(tid) else {
+                continue;
+            };
+            let Some(frame) = self.block_on(&blocked, seen) else {
+                self.threads.insert(tid, Seen::Nothing(0));
+                continue;
+            };
+            let root = self.root(tid, frame, seen, shapes, walker, table);
+            // Unless it slept all the while, it may have been anywhere.
+            if seen.process.blocked_in(tid) == Some(blocked) {
+                self.threads.insert(tid, Seen::Root(root.address));
+                roots.push(root);
+            }
+        }
+        roots
+    }
+
+    fn root(
+        &mut self,
+        tid: Tid,
+        frame: Frame,
+        seen: &SeenThreads<'_>,
+        shapes: &mut Shapes,
+        walker: &mut Walker,
+        table: &mut AwaitTable,
+    ) -> Root {
+        let ground = Ground {
+            space: seen.space,
+            module: self.module,
+            memory: seen.process,
+        };
+        let mut root = Root {
+            address: frame.start,
+            future: Arc::clone(&frame.future),
+            tree: None,
+        };
+        let Some((shape, size)) = self.shape(&frame.future, shapes) else {
+            return root;
+        };
+        let job = |address: u64| Job {
+            address,
+            size,
+            offset: 0,
+            shape,
+        };
+        let last = frame.end.saturating_sub(size);
+        let known = match self.threads.get(&tid) {
+            Some(Seen::Root(address)) if (frame.start..=last).contains(address) => Some(*address),
+            _ => None,
+        };
+        let mut try_places = |places: Vec<u64>| -> Vec<(u64, Tree)> {
+            let jobs: Vec<Job> = places.into_iter().map(job).collect();
+            let walked = walker.walk(&jobs, &ground, shapes, table, &|_, _| Some(0));
+            let trees = jobs.iter().zip(walked);
+            trees
+                .filter_map(|(job, walked)| match walked {
+                    Walked::Tree(tree, _) if is_sound(&tree, table) => Some((job.address, tree)),
+                    _ => None,
+                })
+                .collect()
+        };
+        let mut found = try_places(known.into_iter().collect());
+        if found.is_empty() {
+            let places = (frame.start.next_multiple_of(8)..=last).step_by(8);
+            found = try_places(places.take(MOST_PLACES as usize).collect());
+        }
+        if let [(address, tree)] = found.as_slice() {
+            root.address = *address;
+            root.tree = Some(tree.clone());
+        }
+        root
+    }
+
+    fn shape(&mut self, future: &Arc<str>, shapes: &mut Shapes) -> Option<(ShapeId, u64)> {
+        *self.shapes.entry(Arc::clone(future)).or_insert_with(|| {
+            let id = shapes.types().find(future)?;
+            let size = shapes.types().size(id).filter(|size| *size > 0)?;
+            let shape = shapes.of(id);
+            shapes.holds_something(shape).then_some((shape, size))
+        })
+    }
+
+    /// The innermost `block_on` on the stack of a sleeping thread that has its future for
+    /// itself.
+    fn block_on(&mut self, blocked: &BlockedThread, seen: &SeenThreads<'_>) -> Option<Frame> {
+        let stack = copy_stack(seen.process, blocked.sp);
+        let registers = Registers::from_ip_sp(blocked.ip, blocked.sp);
+        let mut frames = Vec::new();
+        let mut reader = StackReader::new(&stack);
+        self.unwinder
+            .unwind(seen.space, &registers, &mut reader, &mut frames);
+        let (index, future) = frames.iter().enumerate().find_map(|(index, frame)| {
+            let future = self.future_of(frame, seen.space)?;
+            Some((index, future))
+        })?;
+        let beyond = &frames[index..frames.len().min(index + 1 + FRAMES_BEYOND)];
+        let ends = beyond.iter().filter_map(|frame| frame.cfa);
+        Some(Frame {
+            future,
+            start: frames[index].registers.sp().0,
+            end: ends.map(|cfa| cfa.0).max()?,
+        })
+    }
+
+    /// The type of the future that a frame blocks on.
+    fn future_of(&mut self, frame: &PhysicalFrame, space: &AddressSpace) -> Option<Arc<str>> {
+        let (module, svma) = space.lookup(frame.lookup)?;
+        if module != self.module {
+            return None;
+        }
+        if let Some(known) = self.known.get(&svma) {
+            return known.clone();
+        }
+        let symbols = space.module(module)?.symbols();
+        let symbol = symbols.function_at(svma).map(|symbol| symbol.name);
+        let frames = self.names.lookup(svma.0, symbol);
+        let future = frames.iter().find_map(blocked_on);
+        self.known.insert(svma, future.clone());
+        future
+    }
+}
+
+/// The argument of `block_on<F>`, unless it is a reference to what somebody else has.
+fn blocked_on(frame: &SourceFrame) -> Option<Arc<str>> {
+    let name = frame.function.own_name();
+    let chain = &frame.function.chain;
+    let ours = chain.first().is_some_and(|package| package == "tokio");
+    if !ours || !(name.starts_with("block_on<") || name.starts_with("block_on_inner<")) {
+        return None;
+    }
+    let future = *template_arguments(name).first()?;
+    let borrowed = future.starts_with("core::pin::Pin<&mut ") || future.starts_with('&');
+    (!borrowed && running::root_coroutine_type(future).is_some()).then(|| Arc::from(future))
+}
+
+/// Whether a tree can be that of a future that was polled, found by looking for one.
+fn is_sound(tree: &Tree, table: &AwaitTable) -> bool {
+    let polled = |point: &crate::snapshot::PointId| {
+        let point = table.points().get(point.0 as usize);
+        // A copy that was never polled has no frame but its own.
+        point.is_some_and(|point| table.frames_of(point.stack).len() > 1)
+    };
+    !tree.unresolved && !tree.waits.is_empty() && tree.waits.iter().all(|wait| polled(&wait.point))
+}
+
+fn copy_stack(process: &dyn Process, start: Avma) -> StackCopy {
+    let mut bytes = vec![0; STACK];
+    let mut requests = Vec::new();
+    let mut rest = bytes.as_mut_slice();
+    let mut at = start.0;
+    while !rest.is_empty() {
+        let size = ((PAGE - at % PAGE) as usize).min(rest.len());
+        let (piece, further) = rest.split_at_mut(size);
+        requests.push(ReadRequest::new(Avma(at), piece));
+        rest = further;
+        let Some(next) = at.checked_add(size as u64) else {
+            break;
+        };
+        at = next;
+    }
+    process.read_many(&mut requests);
+    let whole = requests.iter().take_while(|request| request.done);
+    let read: usize = whole.map(|request| request.into.len()).sum();
+    bytes.truncate(read);
+    StackCopy { start, bytes }
+}

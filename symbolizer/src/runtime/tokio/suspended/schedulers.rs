@@ -1,0 +1,221 @@
+//! The schedulers of a process, by the threads that are in them.
+
+use super::chains::Chain;
+use super::layout::{ListLayout, SchedulerLayout, ThreadLayout, Way};
+use super::ranges::{Range, Ranges, join};
+use crate::runtime::ThreadBase;
+use awaitscope_sampler::ReadMemory;
+use std::collections::BTreeMap;
+
+/// A scheduler has at most so many lists (`MAX_SHARDED_LIST_SIZE` in tokio
+/// `runtime/task/list.rs`), and workers.
+const MOST_LISTS: u64 = 1 << 16;
+
+/// The most schedulers that are looked at, and lists in all of them.
+const MOST_SCHEDULERS: usize = 1024;
+const MOST_CHAINS: usize = 1 << 17;
+
+/// More references than anyone holds to a scheduler. Memory that was freed has pointers
+/// of the allocator's in that place.
+const MOST_REFERENCES: u64 = 1 << 32;
+
+/// Finds schedulers, and remembers those that no thread is in any more.
+#[derive(Debug)]
+pub(super) struct Schedulers {
+    /// From a thread's base down to the module's thread-local block.
+    block: u64,
+    /// By the address of the `ArcInner`.
+    known: BTreeMap<u64, Scheduler>,
+}
+
+/// A scheduler as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Scheduler {
+    /// Its place in [`ListLayout::schedulers`].
+    pub sort: usize,
+    /// The number that its tasks carry.
+    pub owner: u64,
+    pub workers: u32,
+    /// How many tasks it has.
+    pub count: u64,
+    /// Its lists of tasks, and how many.
+    lists: u64,
+    length: u64,
+}
+
+impl Schedulers {
+    pub fn new(block: u64) -> Self {
+        Self {
+            block,
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// The schedulers that threads are in, or were in when they were last looked for.
+    pub fn read(
+        &mut self,
+        layout: &ListLayout,
+        threads: &[ThreadBase],
+        memory: &dyn ReadMemory,
+    ) -> &BTreeMap<u64, Scheduler> {
+        let entered = self.entered(&layout.thread, threads, memory);
+        let before = std::mem::take(&mut self.known);
+        let mut sorts: BTreeMap<u64, usize> = before.iter().map(|(at, s)| (*at, s.sort)).collect();
+        sorts.extend(entered.iter().map(|way| (way.pointer, way.sort)));
+        let sorts: Vec<(u64, usize, &SchedulerLayout)> = sorts
+            .into_iter()
+            .filter_map(|(at, sort)| Some((at, sort, layout.schedulers.get(sort)?)))
+            .take(MOST_SCHEDULERS)
+            .collect();
+        let words = sorts.iter().flat_map(|(at, _, layout)| layout.words(*at));
+        let read = Ranges::read(&join(words.collect()), memory);
+        for (at, sort, layout) in sorts {
+            let Some(found) = layout.scheduler(at, sort, &read) else {
+                continue;
+            };
+            // A scheduler keeps its number, and no other ever gets it.
+            let same = before.get(&at).is_some_and(|s| s.owner == found.owner);
+            if same || entered.iter().any(|way| way.pointer == at) {
+                self.known.insert(at, found);
+            }
+        }
+        &self.known
+    }
+
+    /// The schedulers that threads have entered: those that their context names, and
+    /// those that they work for.
+    fn entered(
+        &self,
+        layout: &ThreadLayout,
+        threads: &[ThreadBase],
+        memory: &dyn ReadMemory,
+    ) -> Vec<Way> {
+        let context = |thread: &ThreadBase| {
+            let block = thread.tls_base.0.wrapping_sub(self.block);
+            block.wrapping_add(layout.tls_offset)
+        };
+        let contexts = threads.iter().map(|t| Range::new(context(t), layout.size));
+        let read = Ranges::read(&join(contexts.collect()), memory);
+        let mut found = Vec::new();
+        let mut scheduling = Vec::new();
+        for thread in threads {
+            let context = context(thread);
+            found.extend(layout.handle_in(context, &read));
+            let scheduler = read.word(context.wrapping_add(layout.scheduler));
+            scheduling.extend(scheduler.filter(|scheduler| *scheduler != 0));
+        }
+        scheduling.sort_unstable();
+        scheduling.dedup();
+        let size = layout.workers_size();
+        let ranges = scheduling.iter().map(|at| Range::new(*at, size)).collect();
+        let read = Ranges::read(&join(ranges), memory);
+        let mut behind = Vec::new();
+        for scheduler in scheduling {
+            let word = |offset, size| read.narrow(scheduler.wrapping_add(offset), size);
+            let Some(way) = layout.workers.pick(word) else {
+                continue;
+            };
+            match way.worker {
+                None => found.extend(followed(scheduler, way.way, &read)),
+                Some(worker) => {
+                    let worker = read.word(scheduler.wrapping_add(worker));
+                    behind.extend(worker.map(|worker| (worker, way.way)));
+                }
+            }
+        }
+        let ranges = behind
+            .iter()
+            .map(|(worker, way)| Range::new(worker.wrapping_add(way.pointer), 8));
+        let read = Ranges::read(&join(ranges.collect()), memory);
+        let behind = behind.into_iter();
+        found.extend(behind.filter_map(|(worker, way)| followed(worker, way, &read)));
+        found.sort_unstable_by_key(|way| way.pointer);
+        found.dedup();
+        found
+    }
+}
+
+/// The pointer that stands at the end of `way` from `base`.
+fn followed(base: u64, way: Way, read: &Ranges) -> Option<Way> {
+    let pointer = read.word(base.wrapping_add(way.pointer))?;
+    (pointer != 0 && pointer.is_multiple_of(8)).then_some(Way { pointer, ..way })
+}
+
+impl ThreadLayout {
+    /// The scheduler that a thread's context names.
+    fn handle_in(&self, context: u64, read: &Ranges) -> Option<Way> {
+        let option = context.wrapping_add(self.current);
+        let word = |offset, size| read.narrow(option.wrapping_add(offset), size);
+        let handle = option.wrapping_add(*self.option.pick(word)?);
+        let word = |offset, size| read.narrow(handle.wrapping_add(offset), size);
+        followed(handle, *self.handle.pick(word)?, read)
+    }
+
+    /// How much of a worker's context is read.
+    fn workers_size(&self) -> u64 {
+        let tag = self.workers.tag.map_or(0, |(offset, _)| offset);
+        let arms = self.workers.arms.iter().flat_map(|(_, way)| way);
+        let pointers = arms.map(|way| way.worker.unwrap_or(way.way.pointer));
+        let last = pointers.chain([tag]).max().unwrap_or(0);
+        last.min(4096) + 8
+    }
+}
+
+impl SchedulerLayout {
+    /// The words that tell what a scheduler is.
+    fn words(&self, at: u64) -> impl Iterator<Item = Range> {
+        let owned = &self.owned;
+        let places = [
+            self.strong,
+            owned.id,
+            owned.lists,
+            owned.length,
+            owned.count,
+        ];
+        let places = places.into_iter().chain(self.workers);
+        places.map(move |offset| Range::new(at.wrapping_add(offset), 8))
+    }
+
+    /// The scheduler that stands at `at`, if one does.
+    fn scheduler(&self, at: u64, sort: usize, read: &Ranges) -> Option<Scheduler> {
+        let word = |offset: u64| read.word(at.wrapping_add(offset));
+        let alive = (1..MOST_REFERENCES).contains(&word(self.strong)?);
+        let (owner, length) = (word(self.owned.id)?, word(self.owned.length)?);
+        let workers = match self.workers {
+            Some(offset) => word(offset)?,
+            None => 1,
+        };
+        let plausible =
+            length.is_power_of_two() && length <= MOST_LISTS && (1..=MOST_LISTS).contains(&workers);
+        (alive && plausible && owner != 0).then_some(Scheduler {
+            sort,
+            owner,
+            workers: u32::try_from(workers).ok()?,
+            count: word(self.owned.count)?,
+            lists: word(self.owned.lists)?,
+            length,
+        })
+    }
+}
+
+/// The lists of schedulers, each with the number of its scheduler.
+pub(super) fn chains<'a>(
+    schedulers: impl Iterator<Item = (usize, &'a Scheduler)>,
+    layout: &ListLayout,
+) -> Vec<(usize, Chain)> {
+    let chains = schedulers.flat_map(|(index, scheduler)| {
+        let owned = layout.schedulers.get(scheduler.sort).map(|s| s.owned);
+        owned.into_iter().flat_map(move |owned| {
+            (0..scheduler.length).map(move |list| {
+                let offset = list.wrapping_mul(owned.stride);
+                let chain = Chain {
+                    owner: scheduler.owner,
+                    address: scheduler.lists.wrapping_add(offset),
+                    ends: owned.ends,
+                };
+                (index, chain)
+            })
+        })
+    });
+    chains.take(MOST_CHAINS).collect()
+}

@@ -214,7 +214,7 @@ mod tests {
                     count: number >> 32,
                     time,
                 },
-                _ => Event::Sample(Sample {
+                _ => Event::Sample(Box::new(Sample {
                     pid,
                     tid,
                     time,
@@ -222,7 +222,7 @@ mod tests {
                     registers: Registers::from_ip_sp(Avma(number), stack.start),
                     stack,
                     kernel_chain: vec![number; (number % 3) as usize],
-                }),
+                })),
             }
         })
     }

@@ -16,7 +16,7 @@ use crate::record::{NamedBy, Record, What};
 /// Puts the events of one CPU together.
 #[derive(Debug, Default)]
 pub(crate) struct Assembler {
-    leaving: Option<(Tid, Registers)>,
+    leaving: Option<(Tid, Box<Registers>)>,
 }
 
 impl Assembler {
@@ -29,7 +29,7 @@ impl Assembler {
         // A record of a loss may stand between the two halves: it is written when
         // there is room again.
         let leaving = match what {
-            What::Lost(_) | What::Throttled => self.leaving,
+            What::Lost(_) | What::Throttled => None,
             _ => self.leaving.take(),
         };
         match what {
@@ -42,7 +42,7 @@ impl Assembler {
                 time,
                 reason,
                 registers: leaving
-                    .filter(|&(left, _)| left == tid)
+                    .filter(|(left, _)| *left == tid)
                     .map(|(_, registers)| registers),
             }),
             What::In => sink(Event::SwitchIn { tid, time }),
@@ -102,7 +102,7 @@ mod tests {
 
     fn leaving(tid: u32, time: u64) -> Record {
         let registers = Registers::from_ip_sp(Avma(u64::from(tid)), Avma(8));
-        record(tid, time, What::Leaving(Some(registers)))
+        record(tid, time, What::Leaving(Some(Box::new(registers))))
     }
 
     fn out(tid: u32, time: u64) -> Record {

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 /// One thing that happened in the watched process.
 ///
 /// Events come out of [`SampleSource`](crate::SampleSource) in the order of
-/// their time, across all CPUs.
+/// their time, across all CPUs. Most of them are switches, tens of thousands a second, and each is
+/// handed on several times: so what is large stands outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A thread was found running when its sampling clock ticked.
-    Sample(Sample),
+    Sample(Box<Sample>),
     /// A thread left its CPU.
     SwitchOut {
         /// The thread that left.
@@ -22,7 +23,7 @@ pub enum Event {
         reason: SwitchReason,
         /// Its user registers as it left, where the kernel lets us see them
         /// (`perf_event_paranoid` of 1 or lower, or `CAP_PERFMON`).
-        registers: Option<Registers>,
+        registers: Option<Box<Registers>>,
     },
     /// A thread came back on a CPU.
     SwitchIn {
@@ -58,7 +59,7 @@ pub enum Event {
         /// When it was named.
         time: Nanos,
         /// Its name, at most 15 bytes, invalid UTF-8 replaced.
-        name: String,
+        name: Box<str>,
     },
     /// The process runs another program now: all that was known of its memory
     /// is void.
@@ -191,5 +192,15 @@ impl StackCopy {
     #[inline]
     pub fn end(&self) -> Avma {
         Avma(self.start.0.saturating_add(self.bytes.len() as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_small() {
+        assert!(size_of::<Event>() <= 40, "{}", size_of::<Event>());
     }
 }

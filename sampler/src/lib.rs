@@ -49,6 +49,7 @@
 mod arch;
 mod assemble;
 mod attachment;
+mod by_number;
 mod capture;
 mod descriptors;
 mod error;

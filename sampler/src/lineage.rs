@@ -11,6 +11,7 @@
 //! inherited from it as well). Until then, of two records about the same, only the one of the
 //! event that came first is taken.
 
+use crate::by_number::ByNumber;
 use crate::ids::{Nanos, Pid, Tid};
 use crate::record::Kind;
 use std::collections::HashMap;
@@ -18,8 +19,8 @@ use std::collections::HashMap;
 /// What is known of the events and the threads they watch.
 #[derive(Debug, Default)]
 pub(crate) struct Lineage {
-    opened: HashMap<u64, Opened>,
-    threads: HashMap<Tid, Watched>,
+    opened: ByNumber<u64, Opened>,
+    threads: ByNumber<Tid, Watched>,
     last_exec: HashMap<Pid, Nanos>,
 }
 
@@ -39,7 +40,7 @@ enum State {
 /// The clock event whose records count, by CPU.
 #[derive(Debug, Default)]
 struct Watched {
-    by: HashMap<u32, u64>,
+    by: ByNumber<u32, u64>,
 }
 
 /// What to do with a record.
@@ -85,6 +86,11 @@ impl Lineage {
 
     /// Whether a record of the clock event `id`, written on `cpu` while `tid` ran, counts.
     pub(crate) fn judge(&mut self, id: u64, tid: Tid, cpu: u32) -> Verdict {
+        // Nearly always: it counts because it did before.
+        let known = self.threads.get(&tid).and_then(|of| of.by.get(&cpu));
+        if known == Some(&id) {
+            return Verdict::Take;
+        }
         let Some(&Opened { on, .. }) = self.opened.get(&id) else {
             return Verdict::Skip;
         };

@@ -13,20 +13,22 @@
 //! coming, one that leaves twice too, and one that comes twice has lost its leaving.
 
 use crate::arch::Registers;
+use crate::by_number::ByNumber;
 use crate::event::{Event, SwitchReason};
 use crate::ids::{Nanos, Pid, Tid};
-use std::collections::HashMap;
 
 /// Knows of each thread whether it is on a CPU or off, and since when.
 #[derive(Debug)]
 pub struct OffCpu {
     begin: Nanos,
-    threads: HashMap<Tid, Thread>,
+    threads: ByNumber<Tid, Thread>,
     gaps: u64,
+    /// The threads that came or left since this was asked for.
+    stirred: Vec<Tid>,
 }
 
 /// A time that a thread spent off its CPU, with exact ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffInterval {
     /// The thread.
     pub tid: Tid,
@@ -37,12 +39,12 @@ pub struct OffInterval {
     /// Why it left.
     pub reason: SwitchReason,
     /// Its user registers as it left, where the kernel lets us see them.
-    pub registers: Option<Registers>,
+    pub registers: Option<Box<Registers>>,
 }
 
 /// A thread that is off its CPU still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OffThread {
+pub struct OffThread<'a> {
     /// The thread.
     pub tid: Tid,
     /// When it left.
@@ -50,11 +52,11 @@ pub struct OffThread {
     /// Why it left.
     pub reason: SwitchReason,
     /// Its user registers as it left, where the kernel lets us see them.
-    pub registers: Option<Registers>,
+    pub registers: Option<&'a Registers>,
 }
 
 /// What came to its end with an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finished {
     /// A thread came back on a CPU.
     Interval(OffInterval),
@@ -72,9 +74,28 @@ struct Thread {
     process: Option<Pid>,
     place: Place,
     on_cpu: Nanos,
+    stirred: bool,
 }
 
-#[derive(Debug, Clone, Copy)]
+impl Thread {
+    fn off(&self, tid: Tid) -> Option<OffThread<'_>> {
+        match self.place {
+            Place::Off {
+                since,
+                reason,
+                ref registers,
+            } => Some(OffThread {
+                tid,
+                since,
+                reason,
+                registers: registers.as_deref(),
+            }),
+            Place::New | Place::On { .. } => None,
+        }
+    }
+}
+
+#[derive(Debug)]
 enum Place {
     /// Just started, and not run yet.
     New,
@@ -84,7 +105,7 @@ enum Place {
     Off {
         since: Nanos,
         reason: SwitchReason,
-        registers: Option<Registers>,
+        registers: Option<Box<Registers>>,
     },
 }
 
@@ -95,8 +116,9 @@ impl OffCpu {
     pub fn new(begin: Nanos) -> Self {
         Self {
             begin,
-            threads: HashMap::new(),
+            threads: ByNumber::default(),
             gaps: 0,
+            stirred: Vec::new(),
         }
     }
 
@@ -107,7 +129,7 @@ impl OffCpu {
                 tid,
                 time,
                 reason,
-                registers,
+                ref registers,
             } => {
                 self.leave(
                     tid,
@@ -115,7 +137,7 @@ impl OffCpu {
                     Place::Off {
                         since: time,
                         reason,
-                        registers,
+                        registers: registers.clone(),
                     },
                 );
                 None
@@ -131,6 +153,7 @@ impl OffCpu {
                     process: Some(pid),
                     place,
                     on_cpu: Nanos::ZERO,
+                    stirred: false,
                 };
                 self.threads.insert(tid, thread);
                 None
@@ -152,29 +175,17 @@ impl OffCpu {
     }
 
     /// The threads that are off their CPUs and left them at `moment` or earlier.
-    pub fn off_since_before(&self, moment: Nanos) -> impl Iterator<Item = OffThread> {
+    pub fn off_since_before(&self, moment: Nanos) -> impl Iterator<Item = OffThread<'_>> {
         self.threads
-            .keys()
-            .filter_map(|&tid| self.off(tid))
+            .iter()
+            .filter_map(|(&tid, thread)| thread.off(tid))
             .filter(move |off| off.since <= moment)
     }
 
     /// Since when and why a thread is off its CPU, if it is.
     #[must_use]
-    pub fn off(&self, tid: Tid) -> Option<OffThread> {
-        match self.threads.get(&tid)?.place {
-            Place::Off {
-                since,
-                reason,
-                registers,
-            } => Some(OffThread {
-                tid,
-                since,
-                reason,
-                registers,
-            }),
-            Place::New | Place::On { .. } => None,
-        }
+    pub fn off(&self, tid: Tid) -> Option<OffThread<'_>> {
+        self.threads.get(&tid)?.off(tid)
     }
 
     /// How long a living thread has been on a CPU between the beginning and `until`.
@@ -191,9 +202,18 @@ impl OffCpu {
         }
     }
 
-    /// The living threads that have been heard of.
-    pub fn threads(&self) -> impl Iterator<Item = Tid> {
-        self.threads.keys().copied()
+    /// The living threads that have been heard of, and since when each is off its CPU, if it is.
+    pub fn threads(&self) -> impl Iterator<Item = (Tid, Option<Nanos>)> {
+        let since = |tid, thread: &Thread| thread.off(tid).map(|off| off.since);
+        self.threads
+            .iter()
+            .map(move |(&tid, thread)| (tid, since(tid, thread)))
+    }
+
+    /// Whether a thread lives that has been heard of.
+    #[must_use]
+    pub fn knows(&self, tid: Tid) -> bool {
+        self.threads.contains_key(&tid)
     }
 
     /// How often a record was missing, so that an interval had to be left out.
@@ -202,13 +222,31 @@ impl OffCpu {
         self.gaps
     }
 
+    /// The threads that came or left since this was asked last, each once. Some may have
+    /// ended since.
+    pub fn stirred(&mut self) -> impl Iterator<Item = Tid> {
+        for tid in &self.stirred {
+            if let Some(thread) = self.threads.get_mut(tid) {
+                thread.stirred = false;
+            }
+        }
+        self.stirred.drain(..)
+    }
+
+    /// A thread that comes or leaves, or that runs.
     fn thread(&mut self, tid: Tid) -> &mut Thread {
         let place = Place::On { since: self.begin };
-        self.threads.entry(tid).or_insert(Thread {
+        let thread = self.threads.entry(tid).or_insert(Thread {
             process: None,
             place,
             on_cpu: Nanos::ZERO,
-        })
+            stirred: false,
+        });
+        if !thread.stirred {
+            thread.stirred = true;
+            self.stirred.push(tid);
+        }
+        thread
     }
 
     fn leave(&mut self, tid: Tid, time: Nanos, off: Place) {
@@ -221,7 +259,7 @@ impl OffCpu {
     }
 
     fn come(&mut self, tid: Tid, time: Nanos) -> Option<OffInterval> {
-        let known = self.threads.contains_key(&tid);
+        let known = self.threads.len();
         let thread = self.thread(tid);
         let was = std::mem::replace(&mut thread.place, Place::On { since: time });
         match was {
@@ -239,7 +277,7 @@ impl OffCpu {
             Place::New => None,
             Place::On { .. } => {
                 // A thread that slept as we came is not one that lost a record.
-                self.gaps += u64::from(known);
+                self.gaps += u64::from(known == self.threads.len());
                 None
             }
         }
@@ -279,7 +317,7 @@ mod tests {
     const A: Tid = Tid(7);
 
     fn out(tid: Tid, time: u64) -> Event {
-        let registers = Some(Registers::from_ip_sp(Avma(time), Avma(8)));
+        let registers = Some(Box::new(Registers::from_ip_sp(Avma(time), Avma(8))));
         Event::SwitchOut {
             tid,
             time: Nanos(time),
@@ -297,7 +335,7 @@ mod tests {
 
     fn sample(tid: Tid, time: u64) -> Event {
         let registers = Registers::from_ip_sp(Avma(1), Avma(8));
-        Event::Sample(Sample {
+        Event::Sample(Box::new(Sample {
             pid: Pid(7),
             tid,
             time: Nanos(time),
@@ -308,7 +346,7 @@ mod tests {
                 bytes: Vec::new(),
             },
             kernel_chain: Vec::new(),
-        })
+        }))
     }
 
     fn feed(machine: &mut OffCpu, events: &[Event]) -> Vec<Finished> {
@@ -327,7 +365,7 @@ mod tests {
             start: Nanos(1200),
             end: Nanos(1700),
             reason: SwitchReason::Waiting,
-            registers: Some(Registers::from_ip_sp(Avma(1200), Avma(8))),
+            registers: Some(Box::new(Registers::from_ip_sp(Avma(1200), Avma(8)))),
         };
         assert_eq!(finished, [Finished::Interval(expected)]);
         assert_eq!(machine.gaps(), 0);
@@ -419,6 +457,19 @@ mod tests {
     }
 
     #[test]
+    fn who_came_or_left_is_told_once() {
+        let mut machine = OffCpu::new(BEGIN);
+        feed(
+            &mut machine,
+            &[out(A, 1200), back(A, 1300), out(Tid(8), 1400)],
+        );
+        assert_eq!(machine.stirred().collect::<Vec<_>>(), [A, Tid(8)]);
+        feed(&mut machine, &[out(A, 1500)]);
+        assert_eq!(machine.stirred().collect::<Vec<_>>(), [A]);
+        assert_eq!(machine.stirred().count(), 0);
+    }
+
+    #[test]
     fn an_exec_leaves_only_the_first_thread() {
         let mut machine = OffCpu::new(BEGIN);
         let exec = Event::Exec {
@@ -426,7 +477,7 @@ mod tests {
             time: Nanos(2000),
         };
         feed(&mut machine, &[out(A, 1200), sample(Tid(8), 1300), exec]);
-        assert_eq!(machine.threads().collect::<Vec<_>>(), [A]);
+        assert_eq!(machine.threads().collect::<Vec<_>>(), [(A, None)]);
         assert_eq!(machine.off(A), None);
     }
 

@@ -10,9 +10,8 @@ use crate::event::{Sample, StackCopy, SwitchReason};
 use crate::ids::{Avma, Nanos, Pid, Tid};
 use crate::ring::RawRecord;
 use linux_perf_event_reader::{
-    BranchSampleFormat, ContextSwitchRecord, Endianness, EventRecord, RawData, RawEventRecord,
-    ReadFormat, RecordIdParseInfo, RecordParseInfo, RecordType, SampleFormat, SampleRecord,
-    TaskWasPreempted,
+    BranchSampleFormat, Endianness, EventRecord, RawData, RawEventRecord, ReadFormat,
+    RecordIdParseInfo, RecordParseInfo, RecordType, SampleFormat, SampleRecord,
 };
 
 /// What an event of ours does.
@@ -55,9 +54,9 @@ pub(crate) struct Record {
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum What {
-    Sample(Sample),
+    Sample(Box<Sample>),
     /// The registers with which the thread is about to leave its CPU.
-    Leaving(Option<Registers>),
+    Leaving(Option<Box<Registers>>),
     Out(SwitchReason),
     In,
     Start {
@@ -71,7 +70,7 @@ pub(crate) enum What {
     Name {
         pid: Pid,
         tid: Tid,
-        name: String,
+        name: Box<str>,
         by: NamedBy,
     },
     Mapped {
@@ -136,6 +135,9 @@ impl Parser {
         kind_of: impl Fn(u64) -> Option<Kind>,
     ) -> Option<Record> {
         let record_type = RecordType(raw.kind);
+        if record_type == RecordType::SWITCH {
+            return switch(raw);
+        }
         let kind = if record_type == RecordType::SAMPLE {
             kind_of(u64::from_le_bytes(raw.body.get(..8)?.try_into().ok()?))?
         } else {
@@ -167,6 +169,32 @@ impl Parser {
     }
 }
 
+/// Understands a switch, which is nothing but a trailer: nearly all records are of this kind, and
+/// each costs us as much time as it costs the thread that it is about, so they take no detour
+/// (`PERF_RECORD_SWITCH` of `linux/perf_event.h`).
+fn switch(raw: RawRecord<'_>) -> Option<Record> {
+    /// `PERF_RECORD_MISC_SWITCH_OUT`
+    const OUT: u16 = 1 << 13;
+    /// `PERF_RECORD_MISC_SWITCH_OUT_PREEMPT`
+    const PREEMPTED: u16 = 1 << 14;
+    let body: &[u8; 32] = raw.body.try_into().ok()?;
+    let (words, _) = body.as_chunks::<4>();
+    let short = |index: usize| u32::from_le_bytes(words[index]);
+    let long = |index: usize| u64::from(short(index)) | u64::from(short(index + 1)) << 32;
+    Some(Record {
+        pid: Pid(short(0)),
+        tid: Tid(short(1)),
+        time: Nanos(long(2)),
+        cpu: short(4),
+        id: long(6),
+        what: match (raw.misc & OUT != 0, raw.misc & PREEMPTED != 0) {
+            (false, _) => What::In,
+            (true, false) => What::Out(SwitchReason::Waiting),
+            (true, true) => What::Out(SwitchReason::Preempted),
+        },
+    })
+}
+
 /// Whether a record has none of the two things with which `linux-perf-event-reader` trusts the
 /// kernel: it multiplies the length of a call chain unchecked, and asserts that of a build id (which we
 /// do not ask for).
@@ -189,16 +217,9 @@ fn is_sound(raw: RawRecord<'_>, info: &RecordParseInfo) -> bool {
 fn understand(record: EventRecord<'_>, kind: Kind) -> Option<What> {
     Some(match record {
         EventRecord::Sample(sample) => match kind {
-            Kind::Clock => What::Sample(take_sample(&sample)?),
-            Kind::Switch => What::Leaving(registers(&sample)),
+            Kind::Clock => What::Sample(Box::new(take_sample(&sample)?)),
+            Kind::Switch => What::Leaving(registers(&sample).map(Box::new)),
         },
-        EventRecord::ContextSwitch(ContextSwitchRecord::In { .. }) => What::In,
-        EventRecord::ContextSwitch(ContextSwitchRecord::Out { preempted, .. }) => {
-            What::Out(match preempted {
-                TaskWasPreempted::Yes => SwitchReason::Preempted,
-                TaskWasPreempted::No => SwitchReason::Waiting,
-            })
-        }
         EventRecord::Fork(fork) => What::Start {
             pid: pid(fork.pid),
             tid: tid(fork.tid),
@@ -210,7 +231,7 @@ fn understand(record: EventRecord<'_>, kind: Kind) -> Option<What> {
         EventRecord::Comm(comm) => What::Name {
             pid: pid(comm.pid),
             tid: tid(comm.tid),
-            name: String::from_utf8_lossy(&comm.name.as_slice()).into_owned(),
+            name: String::from_utf8_lossy(&comm.name.as_slice()).into(),
             by: if comm.is_execve {
                 NamedBy::Exec
             } else {
@@ -435,6 +456,26 @@ mod tests {
     }
 
     #[test]
+    fn a_switch_of_another_length_is_none() {
+        assert_eq!(parse(RecordType::SWITCH, 0, &trailer(CLOCK)[8..]), None);
+        assert_eq!(parse(RecordType::SWITCH, 0, &[0; 40]), None);
+    }
+
+    #[test]
+    fn a_switch_has_its_thread_time_and_cpu() {
+        let record = parse(RecordType::SWITCH, 0, &trailer(SWITCH | 1 << 40));
+        let expected = Record {
+            id: SWITCH | 1 << 40,
+            cpu: 3,
+            pid: Pid(10),
+            tid: Tid(12),
+            time: Nanos(5555),
+            what: What::In,
+        };
+        assert_eq!(record, Some(expected));
+    }
+
+    #[test]
     fn losses_are_counted_whoever_reports_them() {
         let mut lost = words(&[CLOCK, 17]);
         lost.extend(trailer(SWITCH));
@@ -455,11 +496,8 @@ mod tests {
             What::Name { name, by, .. } => Some((name, by)),
             _ => None,
         };
-        assert_eq!(by(0), Some(("worker\u{fffd}".to_owned(), NamedBy::Itself)));
-        assert_eq!(
-            by(1 << 13),
-            Some(("worker\u{fffd}".to_owned(), NamedBy::Exec))
-        );
+        assert_eq!(by(0), Some(("worker\u{fffd}".into(), NamedBy::Itself)));
+        assert_eq!(by(1 << 13), Some(("worker\u{fffd}".into(), NamedBy::Exec)));
     }
 
     #[test]

@@ -25,7 +25,7 @@ fn at_rate(rate_hz: u32) -> Options {
 
 fn samples(events: &[Event]) -> impl Iterator<Item = &Sample> {
     events.iter().filter_map(|event| match event {
-        Event::Sample(sample) => Some(sample),
+        Event::Sample(sample) => Some(&**sample),
         _ => None,
     })
 }
@@ -171,6 +171,7 @@ fn sleeps_are_measured_to_the_millisecond() {
         assert!(
             interval
                 .registers
+                .as_ref()
                 .is_some_and(|registers| registers.ip().0 != 0)
         );
         exact += 1;
@@ -218,7 +219,7 @@ fn a_thread_started_later_is_followed_under_its_name() {
         &|event| matches!(event, Event::ThreadStart { pid: p, tid: t, .. } if (*p, *t) == (pid, tid)),
     );
     let named = position(
-        &|event| matches!(event, Event::ThreadName { tid: t, name, .. } if *t == tid && name == "latecomer"),
+        &|event| matches!(event, Event::ThreadName { tid: t, name, .. } if *t == tid && **name == *"latecomer"),
     );
     let ended = position(&|event| matches!(event, Event::ThreadExit { tid: t, .. } if *t == tid));
     let (started, named, ended) = (

@@ -20,7 +20,12 @@ pub struct Batch {
 impl Batch {
     /// Adds what the next look brought.
     pub fn append(&mut self, next: Self) {
-        self.events.extend(next.events);
+        // Mostly this one is empty: then nothing needs to be moved.
+        if self.events.is_empty() {
+            self.events = next.events;
+        } else {
+            self.events.extend(next.events);
+        }
         self.pulses.extend(next.pulses);
         self.off_stacks.extend(next.off_stacks);
         self.horizon = next.horizon;

@@ -221,7 +221,7 @@ mod tests {
         let registers = Registers::from_ip_sp(Avma(0x1000), Avma(0x7000));
         Batch {
             events: vec![
-                Event::Sample(Sample {
+                Event::Sample(Box::new(Sample {
                     pid: Pid(7),
                     tid,
                     time,
@@ -229,7 +229,7 @@ mod tests {
                     registers,
                     stack: stack(),
                     kernel_chain: vec![u64::MAX],
-                }),
+                })),
                 Event::SwitchOut {
                     tid,
                     time,

@@ -103,7 +103,7 @@ pub struct Session {
 enum Item {
     Event(Event),
     Pulse(Pulse),
-    OffStack(OffStack),
+    OffStack(Box<OffStack>),
 }
 
 impl std::fmt::Debug for Session {
@@ -175,7 +175,8 @@ impl Session {
         self.pending.extend(events.map(|item| (item.time(), item)));
         let pulses = batch.pulses.into_iter().map(Item::Pulse);
         self.pending.extend(pulses.map(|item| (item.time(), item)));
-        let stacks = batch.off_stacks.into_iter().map(Item::OffStack);
+        let stacks = batch.off_stacks.into_iter().map(Box::new);
+        let stacks = stacks.map(Item::OffStack);
         self.pending.extend(stacks.map(|item| (item.time(), item)));
         // Stable: what has the same time stays in the order it came in.
         self.pending.sort_by_key(|(time, _)| *time);
@@ -283,7 +284,7 @@ impl Session {
                 self.tls_tries.remove(&tid);
                 self.targets().bases.remove(&tid);
             }
-            Event::ThreadName { tid, name, .. } => self.seen.thread(tid).name = Some(name),
+            Event::ThreadName { tid, name, .. } => self.seen.thread(tid).name = Some(name.into()),
             Event::Exec { .. } => self.exec(),
             Event::Mapped { .. } => self.stale = true,
             Event::Lost { count, .. } => self.seen.quality.lost += count,

@@ -13,8 +13,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// The most stacks read at one look. What is left waits for the next.
 const MOST_READS: usize = 32;
 
-/// Pages are read one by one, because a stack may end before the copy does.
 const PAGE: u64 = 4096;
+
+/// How much of a stack is read at first.
+const FIRST_PAGES: usize = 4;
 
 /// What the thinking side has found out that the quick side needs.
 #[derive(Default)]
@@ -53,6 +55,11 @@ pub struct Watcher<S> {
     clock: fn() -> Nanos,
     off_cpu: OffCpu,
     done: HashMap<Tid, Done>,
+    /// The threads that have to be looked at: those on a CPU, and those that left it and about
+    /// which not all is done. Of the hundreds that a process can have, most sleep.
+    restless: Vec<Tid>,
+    /// How many readers and threads the thinking side knew of at the last look.
+    known: (usize, usize),
     /// Where stacks are read to: most are far smaller than what is asked for.
     scratch: Vec<u8>,
 }
@@ -93,6 +100,8 @@ impl<S: SampleSource> Watcher<S> {
             clock,
             off_cpu: OffCpu::new(clock()),
             done: HashMap::new(),
+            restless: Vec::new(),
+            known: (0, 0),
             scratch: vec![0; options.stack_bytes as usize],
         }
     }
@@ -112,8 +121,12 @@ impl<S: SampleSource> Watcher<S> {
             }
             batch.events.push(event);
         })?;
+        self.restless.extend(self.off_cpu.stirred());
+        self.restless.sort_unstable();
+        self.restless.dedup();
         self.pulse(&mut batch.pulses);
         self.read_off_stacks(&mut batch.off_stacks);
+        self.settle();
         Ok(batch)
     }
 
@@ -131,24 +144,27 @@ impl<S: SampleSource> Watcher<S> {
     fn pulse(&mut self, pulses: &mut Vec<Pulse>) {
         let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
         let targets = &mut *targets;
+        let known = (targets.readers.len(), targets.bases.len());
+        if self.known != known {
+            self.known = known;
+            self.restless = self.off_cpu.threads().map(|(tid, _)| tid).collect();
+        }
         if targets.readers.is_empty() {
             return;
         }
-        let due: Vec<ThreadBase> = self
-            .off_cpu
-            .threads()
-            .filter(|tid| {
-                let off = self.off_cpu.off(*tid).map(|off| off.since);
-                let pulse = self.done.get(tid).and_then(|done| done.pulse);
-                off.is_none() || off != pulse
-            })
-            .filter_map(|tid| {
-                Some(ThreadBase {
-                    tid,
-                    tls_base: *targets.bases.get(&tid)?,
-                })
-            })
-            .collect();
+        let mut due = Vec::new();
+        for &tid in &self.restless {
+            let since = self.off_cpu.off(tid).map(|off| off.since);
+            let done = self.done.entry(tid).or_default();
+            if since.is_some() && done.pulse == since {
+                continue;
+            }
+            if let Some(&tls_base) = targets.bases.get(&tid) {
+                // Whatever comes of it: who is no worker has no progress.
+                done.pulse = since;
+                due.push(ThreadBase { tid, tls_base });
+            }
+        }
         if due.is_empty() {
             return;
         }
@@ -164,11 +180,8 @@ impl<S: SampleSource> Watcher<S> {
                 });
                 let idle =
                     progress.task.is_some() && targets.idle.get(&tid).copied() == progress.task;
-                let since = self.off_cpu.off(tid).map(|off| off.since);
-                let done = self.done.entry(tid).or_default();
-                done.pulse = since;
-                if idle {
-                    done.stack = since;
+                if let (true, Some(done)) = (idle, self.done.get_mut(&tid)) {
+                    done.stack = done.pulse;
                 }
             }
         }
@@ -177,30 +190,54 @@ impl<S: SampleSource> Watcher<S> {
     fn read_off_stacks(&mut self, out: &mut Vec<OffStack>) {
         let now = (self.clock)();
         let long_ago = Nanos(now.0.saturating_sub(self.options.off_after.0));
-        let due: Vec<OffThread> = self
-            .off_cpu
-            .off_since_before(long_ago)
-            .filter(|off| {
-                let done = self.done.get(&off.tid);
-                done.and_then(|done| done.stack) != Some(off.since)
-            })
-            .take(MOST_READS)
-            .collect();
-        for off in due {
-            out.extend(self.read_off_stack(off));
-            self.done.entry(off.tid).or_default().stack = Some(off.since);
+        let mut left = MOST_READS;
+        for &tid in &self.restless {
+            let done = self.done.entry(tid).or_default();
+            let off = self.off_cpu.off(tid).filter(|off| off.since <= long_ago);
+            let Some(off) = off.filter(|off| done.stack != Some(off.since)) else {
+                continue;
+            };
+            if left == 0 {
+                return;
+            }
+            left -= 1;
+            done.stack = Some(off.since);
+            let reading = Reading {
+                process: &*self.process,
+                clock: self.clock,
+                scratch: &mut self.scratch,
+            };
+            out.extend(reading.off_stack(off));
         }
     }
 
+    /// Leaves those in peace that sleep, and about which all is done.
+    fn settle(&mut self) {
+        let (off_cpu, done) = (&self.off_cpu, &self.done);
+        self.restless.retain(|tid| match off_cpu.off(*tid) {
+            Some(off) => done.get(tid).and_then(|done| done.stack) != Some(off.since),
+            None => off_cpu.knows(*tid),
+        });
+    }
+}
+
+/// Reading the stack of a thread that is off its CPU.
+struct Reading<'a> {
+    process: &'a dyn Process,
+    clock: fn() -> Nanos,
+    scratch: &'a mut [u8],
+}
+
+impl Reading<'_> {
     /// Reads the stack of a thread that sleeps, or that waits for its CPU. Whether
     /// it did so all the while, the records will tell.
-    fn read_off_stack(&mut self, off: OffThread) -> Option<OffStack> {
+    fn off_stack(mut self, off: OffThread<'_>) -> Option<OffStack> {
         let blocked = self.process.blocked_in(off.tid);
         let registers = match (off.registers, blocked) {
             // The two must speak of the same sleep.
-            (Some(registers), Some(blocked)) if registers.sp() == blocked.sp => registers,
+            (Some(registers), Some(blocked)) if registers.sp() == blocked.sp => *registers,
             (_, Some(blocked)) => Registers::from_ip_sp(blocked.ip, blocked.sp),
-            (Some(registers), None) => registers,
+            (Some(registers), None) => *registers,
             (None, None) => return None,
         };
         let stack = self.copy_stack(registers.sp());
@@ -218,27 +255,46 @@ impl<S: SampleSource> Watcher<S> {
         })
     }
 
+    /// Copies a stack from `start` on, page by page, because it may end before the copy does; and
+    /// little by little, because it mostly does so soon, and each page that is not there costs a
+    /// call.
     fn copy_stack(&mut self, start: Avma) -> StackCopy {
-        let mut requests = Vec::new();
-        let mut rest = self.scratch.as_mut_slice();
-        let mut at = start.0;
-        while !rest.is_empty() {
-            let to_page_end = PAGE - at % PAGE;
-            let size = (to_page_end as usize).min(rest.len());
-            let (piece, further) = rest.split_at_mut(size);
-            requests.push(ReadRequest::new(Avma(at), piece));
-            rest = further;
-            let Some(next) = at.checked_add(size as u64) else {
+        let mut read = 0;
+        let mut pages = FIRST_PAGES;
+        while let Some(at) = start.0.checked_add(read as u64) {
+            let mut requests = pieces(at, &mut self.scratch[read..], pages);
+            let asked = requests.len();
+            self.process.read_many(&mut requests);
+            let whole = requests.iter().take_while(|request| request.done);
+            let (count, bytes) = whole.fold((0, 0), |(count, bytes), request| {
+                (count + 1, bytes + request.into.len())
+            });
+            read += bytes;
+            if count < asked || asked == 0 {
                 break;
-            };
-            at = next;
+            }
+            pages *= 2;
         }
-        self.process.read_many(&mut requests);
-        let whole = requests.iter().take_while(|request| request.done);
-        let read: usize = whole.map(|request| request.into.len()).sum();
         StackCopy {
             start,
             bytes: self.scratch[..read].to_vec(),
         }
     }
+}
+
+/// Requests for up to `pages` pages of what lies at `at`, as far as there is room.
+fn pieces(mut at: u64, mut rest: &mut [u8], pages: usize) -> Vec<ReadRequest<'_>> {
+    let mut requests = Vec::with_capacity(pages);
+    while requests.len() < pages && !rest.is_empty() {
+        let to_page_end = PAGE - at % PAGE;
+        let size = (to_page_end as usize).min(rest.len());
+        let (piece, further) = rest.split_at_mut(size);
+        requests.push(ReadRequest::new(Avma(at), piece));
+        rest = further;
+        let Some(next) = at.checked_add(size as u64) else {
+            break;
+        };
+        at = next;
+    }
+    requests
 }

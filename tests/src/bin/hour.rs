@@ -126,7 +126,7 @@ fn one_second(second: u64, stacks: u64, random: &mut u64) -> Batch {
             *random ^= *random << 17;
             let uniform = (*random >> 11) as f64 / (1u64 << 53) as f64;
             let stack = (uniform * uniform * uniform * stacks as f64) as u64;
-            batch.events.push(Event::Sample(Sample {
+            batch.events.push(Event::Sample(Box::new(Sample {
                 pid: Pid(1),
                 tid: Tid(thread),
                 time,
@@ -137,7 +137,7 @@ fn one_second(second: u64, stacks: u64, random: &mut u64) -> Batch {
                     bytes: Vec::new(),
                 },
                 kernel_chain: kernel_chain(stack),
-            }));
+            })));
         }
     }
     batch.horizon = Nanos((second + 1) * 1_000_000_000);

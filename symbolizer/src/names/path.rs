@@ -139,6 +139,9 @@ pub fn body_chain(type_path: &str) -> Vec<String> {
 
 /// How long the arguments are that `text` begins with.
 fn arguments_length(text: &str) -> usize {
+    if !text.starts_with('<') {
+        return 0;
+    }
     let mut depth = 0usize;
     let mut before = ' ';
     for (index, character) in text.char_indices() {
@@ -148,7 +151,7 @@ fn arguments_length(text: &str) -> usize {
             _ => {}
         }
         if depth == 0 {
-            return if character == '>' { index + 1 } else { 0 };
+            return index + 1;
         }
         before = character;
     }

@@ -18,7 +18,7 @@ use crate::module::{AddressSpace, ModuleId};
 use crate::runtime::{SeenThreads, TaskClass, TaskReader};
 use crate::session::TaskKind;
 use crate::snapshot::{AwaitTable, KindId, SchedulerSeen, Snapshot, TaskSeen, TaskState};
-use crate::types::Types;
+use crate::types::{TypeCache, Types};
 use awaitscope_sampler::{Avma, ReadRequest};
 use leaves::Leaves;
 use lists::{ListedTask, Lists};
@@ -66,9 +66,9 @@ impl Tasks {
         let detected = &*self.detected;
         let module = space.module(self.module);
         let shapes = module.and_then(|module| {
-            let dwarf = module.dwarf().ok()??;
+            let cache = TypeCache::of_user();
             // Whatever part of the program Tokio is in, its own code is the user's.
-            let types = Types::of_all(Arc::clone(dwarf), Origin::User);
+            let types = Types::of_module(module, Origin::User, cache.as_ref())?;
             Some(Shapes::new(types, Box::new(Leaves)))
         });
         let mut opened = Opened {

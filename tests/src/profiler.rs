@@ -3,6 +3,7 @@
 use crate::build::{run, workspace_target};
 use crate::public::PublicFolder;
 use crate::report::Report;
+use crate::tasks::Tasks;
 use anyhow::{Context, Result, ensure};
 use awaitscope_flamegraph::Profile;
 use std::os::unix::process::CommandExt;
@@ -80,6 +81,30 @@ impl Profiler {
         command
             .output()
             .with_context(|| format!("cannot run {command:?}"))
+    }
+
+    /// The tasks of a process at this moment.
+    ///
+    /// # Errors
+    /// `tasks` fails, or writes something that the contract does not know.
+    pub fn tasks(&self, pid: u32, args: &[&str]) -> Result<Tasks> {
+        let pid = pid.to_string();
+        let args = [&["tasks", "-p", &pid, "--format", "json"], args].concat();
+        let output = self.run(&args)?;
+        ensure!(
+            output.status.success(),
+            "awaitscope {} ended with {}: {}",
+            args.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice(&output.stdout).with_context(|| {
+            let beginning: String = String::from_utf8_lossy(&output.stdout)
+                .chars()
+                .take(2000)
+                .collect();
+            format!("not what tasks should say: {beginning}")
+        })
     }
 
     /// Records a process.

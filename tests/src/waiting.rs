@@ -49,6 +49,8 @@ pub enum TaskState {
 pub struct CrowdTruth {
     /// What the service calls them.
     pub name: String,
+    /// All of them are suspended all the time, and nobody else has ids among theirs.
+    pub parked: bool,
     /// How many there ever were.
     pub spawned: u64,
     /// How many of them have ended.

@@ -3,7 +3,9 @@
 mod shares;
 mod stacks;
 mod stalls;
+mod waits;
 
 pub use shares::{OUTSIDE, ShareError, share_errors};
 pub use stacks::stack_mismatch;
 pub use stalls::{FoundStall, StallScore, score_stalls};
+pub use waits::wait_mismatches;

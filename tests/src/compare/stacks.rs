@@ -73,7 +73,7 @@ fn is_at(expected: &ExpectedFrame, frame: &Frame) -> bool {
 
 /// A path without generic arguments: `a::b::<u8>` and `a::b<u8>` are `a::b`. The
 /// brackets of `<T as Trait>` stay.
-fn without_generics(path: &str) -> String {
+pub(super) fn without_generics(path: &str) -> String {
     let mut kept = String::new();
     let mut depth = 0_usize;
     for (at, letter) in path.char_indices() {

@@ -12,15 +12,15 @@ const MOST_AT_ONCE: u64 = 2000;
 
 pub fn start(per_second: u64) {
     if per_second > 0 {
-        let crowd = Crowd::new("maker");
+        let crowd = Crowd::moving("maker");
         crowd.spawning();
         crowd.reaches(&tokio::spawn(makes(per_second)));
     }
 }
 
 async fn makes(per_second: u64) {
-    let short = Crowd::new("short");
-    let brief = Crowd::new("brief");
+    let short = Crowd::moving("short");
+    let brief = Crowd::moving("brief");
     let mut clock = interval(Duration::from_millis(2));
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let begin = Instant::now();

@@ -38,7 +38,7 @@ fn main() {
 }
 
 fn start_load(pairs: u64) {
-    let crowd = crowd::Crowd::new("load");
+    let crowd = crowd::Crowd::moving("load");
     for _ in 0..pairs {
         let (there, from_here) = mpsc::channel(1);
         let (back, from_there) = mpsc::channel(1);

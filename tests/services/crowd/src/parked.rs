@@ -27,7 +27,7 @@ fn start_kind<F>(name: &'static str, tasks: u64, make: impl Fn(u64) -> F)
 where
     F: Future<Output = u64> + Send + 'static,
 {
-    let crowd = Crowd::new(name);
+    let crowd = Crowd::parked(name);
     for number in 0..tasks {
         crowd.spawning();
         let handle = tokio::spawn(make(number));

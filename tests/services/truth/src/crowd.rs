@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 /// All tasks of one kind, whose leaves are called `name` or `name.…`.
 pub struct Crowd {
     name: &'static str,
+    parked: bool,
     spawned: AtomicU64,
     finished: AtomicU64,
     first_id: AtomicU64,
@@ -19,10 +20,22 @@ static CROWDS: Mutex<Vec<&'static Crowd>> = Mutex::new(Vec::new());
 static OPS: AtomicU64 = AtomicU64::new(0);
 
 impl Crowd {
-    /// A new crowd, which the truth then tells of.
-    pub fn new(name: &'static str) -> &'static Self {
+    /// A new crowd, which the truth then tells of. Its tasks come and go, or at least
+    /// they move.
+    pub fn moving(name: &'static str) -> &'static Self {
+        Self::new(name, false)
+    }
+
+    /// A crowd whose tasks are all suspended where its markers say, and whose ids are one
+    /// range.
+    pub fn parked(name: &'static str) -> &'static Self {
+        Self::new(name, true)
+    }
+
+    fn new(name: &'static str, parked: bool) -> &'static Self {
         let crowd: &'static Self = Box::leak(Box::new(Self {
             name,
+            parked,
             spawned: AtomicU64::new(0),
             finished: AtomicU64::new(0),
             first_id: AtomicU64::new(0),
@@ -70,6 +83,7 @@ pub(crate) fn describe(leaves: &[Leaf], into: &mut Object) {
             let mut object = Object::new();
             object
                 .text("name", crowd.name)
+                .raw("parked", &crowd.parked.to_string())
                 .number("spawned", crowd.spawned.load(Relaxed))
                 .number("finished", finished)
                 .number("first_id", crowd.first_id.load(Relaxed))

@@ -1,0 +1,165 @@
+//! The tree of one task.
+
+use super::super::stacks::without_generics;
+use crate::report::Frame;
+use crate::tasks::{Task, WaitsOn};
+use crate::waiting::{AwaitFrame, LeafTruth};
+
+/// A timer is set a moment before or after the service says when it ends, and its wheel
+/// counts milliseconds.
+const TIMER_TOLERANCE_NS: u64 = 500_000_000;
+
+/// What is wrong with the leaves of a task.
+pub(super) fn tree_mismatches(package: &str, leaves: &[LeafTruth], found: &Task) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut counts = vec![0; leaves.len()];
+    for (stack, waits_on) in found.leaves() {
+        let own = own_frames(package, stack);
+        let fitting = leaves.iter().zip(&counts).position(|(leaf, &count)| {
+            count < leaf.most && frames_fit(&leaf.frames, &own) && what_fits(leaf, waits_on)
+        });
+        match fitting {
+            Some(index) => {
+                counts[index] += 1;
+                wrong.extend(detail_mismatches(&leaves[index], waits_on));
+            }
+            None => wrong.push(format!(
+                "has a leaf too much: {}\n    waiting on {}",
+                shown(stack),
+                shown_wait(waits_on)
+            )),
+        }
+    }
+    for (leaf, count) in leaves.iter().zip(counts) {
+        if count < leaf.least {
+            wrong.push(format!(
+                "has {count} of {} leaves {}: {}\n    waiting on {}",
+                leaf.least,
+                leaf.leaf,
+                planned(&leaf.frames),
+                leaf.what.join(" or ")
+            ));
+        }
+    }
+    wrong
+}
+
+/// The frames of the service's own async functions.
+pub(super) fn own_frames<'a>(package: &str, stack: &'a [Frame]) -> Vec<&'a Frame> {
+    let is_own = |frame: &&Frame| {
+        matches!(frame.kind.as_str(), "async" | "sync")
+            && frame
+                .function
+                .trim_start_matches('<')
+                .strip_prefix(package)
+                .is_some_and(|rest| rest.starts_with("::"))
+    };
+    stack.iter().filter(is_own).collect()
+}
+
+/// Whether these are the frames, all of them and in order.
+pub(super) fn frames_fit(expected: &[AwaitFrame], own: &[&Frame]) -> bool {
+    let mut left = own.iter().peekable();
+    for frame in expected {
+        for _ in 0..frame.times {
+            if left.next_if(|found| frame_fits(frame, found)).is_none() && !frame.optional {
+                return false;
+            }
+        }
+    }
+    left.peek().is_none()
+}
+
+fn frame_fits(expected: &AwaitFrame, found: &Frame) -> bool {
+    let at = |file: &str| file == expected.file;
+    let there = found.file.as_deref().is_some_and(at) && found.line == Some(expected.line);
+    // Where the macro of a library stands is no line of the service's.
+    let elsewhere = !found
+        .file
+        .as_deref()
+        .is_some_and(|file| file.starts_with("src/"));
+    let free = expected.line_free && (found.line.is_none() || elsewhere);
+    found.kind == "async" && (there || free) && same_function(&expected.function, &found.function)
+}
+
+pub(super) fn same_function(expected: &str, found: &str) -> bool {
+    without_generics(expected) == without_generics(found)
+}
+
+fn what_fits(leaf: &LeafTruth, waits_on: Option<&WaitsOn>) -> bool {
+    leaf.what.is_empty() || waits_on.is_some_and(|wait| leaf.what.contains(&wait.what))
+}
+
+/// What is told of a leaf must be right; it need not be told.
+fn detail_mismatches(leaf: &LeafTruth, waits_on: Option<&WaitsOn>) -> Vec<String> {
+    let Some(wait) = waits_on else {
+        return Vec::new();
+    };
+    let mut wrong = Vec::new();
+    let mut text = |name: &str, expected: Option<String>| {
+        let Some(found) = wait.more.get(name).filter(|value| !value.is_null()) else {
+            return;
+        };
+        let found = match found {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        if expected.as_ref().is_some_and(|expected| *expected != found) {
+            wrong.push(format!(
+                "waits in {} on {name} {found}, not {expected:?}",
+                leaf.leaf
+            ));
+        }
+    };
+    text("local", leaf.local.clone());
+    text("peer", leaf.peer.clone());
+    text("task", leaf.task.map(|task| task.to_string()));
+    let deadline = wait
+        .more
+        .get("deadline_ns")
+        .and_then(serde_json::Value::as_u64);
+    if let (Some(expected), Some(found)) = (leaf.deadline_ns, deadline)
+        && expected.abs_diff(found) > TIMER_TOLERANCE_NS
+    {
+        wrong.push(format!(
+            "waits in {} until {found}, not {expected}",
+            leaf.leaf
+        ));
+    }
+    wrong
+}
+
+pub(super) fn shown(stack: &[Frame]) -> String {
+    let lines = stack.iter().map(|frame| {
+        format!(
+            "\n    {} {}:{} ({})",
+            frame.function,
+            frame.file.as_deref().unwrap_or("?"),
+            frame.line.map_or("?".to_owned(), |line| line.to_string()),
+            frame.kind
+        )
+    });
+    lines.collect()
+}
+
+fn planned(frames: &[AwaitFrame]) -> String {
+    let lines = frames.iter().map(|frame| {
+        let times = match frame.times {
+            1 => String::new(),
+            times => format!(" ({times} times)"),
+        };
+        let free = if frame.line_free { " or no line" } else { "" };
+        format!(
+            "\n    {} {}:{}{free}{times}",
+            frame.function, frame.file, frame.line
+        )
+    });
+    lines.collect()
+}
+
+fn shown_wait(waits_on: Option<&WaitsOn>) -> String {
+    waits_on.map_or("nothing".to_owned(), |wait| {
+        let type_name = wait.type_name.as_deref().unwrap_or("?");
+        format!("{} ({type_name})", wait.what)
+    })
+}

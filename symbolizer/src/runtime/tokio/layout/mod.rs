@@ -52,25 +52,47 @@ impl Header<'_> {
     }
 }
 
-/// Reads `struct Vtable`: seven functions (poll first), then the offsets of the
-/// trailer, the scheduler and the id. Returns the poll function and the id's
-/// offset, or nothing if what stands there cannot be a vtable.
-pub(super) fn read_vtable(address: Avma, memory: &dyn ReadMemory) -> Option<(Avma, u64)> {
-    const WORDS: usize = 10;
-    let mut bytes = [0; WORDS * 8];
-    if !memory.read(address, &mut bytes) {
-        return None;
+/// What we need of a `struct Vtable`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Vtable {
+    /// The function that polls the task.
+    pub poll: Avma,
+    /// Offset in the task of its trailer, which begins with its neighbours in the list
+    /// of its owner.
+    pub trailer: u64,
+    /// Offset in the task of its id.
+    pub id: u64,
+}
+
+impl Vtable {
+    /// Reads one: seven functions (poll first), then the offsets of the trailer, the
+    /// scheduler and the id. Nothing if what stands there cannot be a vtable.
+    pub fn read(address: Avma, memory: &dyn ReadMemory) -> Option<Self> {
+        const WORDS: usize = 10;
+        let mut bytes = [0; WORDS * 8];
+        if !memory.read(address, &mut bytes) {
+            return None;
+        }
+        let word = |index: usize| {
+            let mut word = [0; 8];
+            word.copy_from_slice(&bytes[index * 8..index * 8 + 8]);
+            u64::from_le_bytes(word)
+        };
+        let (trailer, scheduler, id) = (word(7), word(8), word(9));
+        let header = Header::SIZE as u64;
+        let ordered = header <= scheduler && scheduler <= id && id < trailer;
+        let plausible = ordered && trailer < 1 << 32 && id.is_multiple_of(8);
+        (plausible && word(0) != 0).then_some(Self {
+            poll: Avma(word(0)),
+            trailer,
+            id,
+        })
     }
-    let word = |index: usize| {
-        let mut word = [0; 8];
-        word.copy_from_slice(&bytes[index * 8..index * 8 + 8]);
-        u64::from_le_bytes(word)
-    };
-    let (trailer, scheduler, id) = (word(7), word(8), word(9));
-    let header = Header::SIZE as u64;
-    let ordered = header <= scheduler && scheduler <= id && id < trailer;
-    let plausible = ordered && trailer < 1 << 32 && id.is_multiple_of(8);
-    (plausible && word(0) != 0).then(|| (Avma(word(0)), id))
+}
+
+/// The poll function and the id's offset of the vtable at `address`, if one is there.
+pub(super) fn read_vtable(address: Avma, memory: &dyn ReadMemory) -> Option<(Avma, u64)> {
+    Vtable::read(address, memory).map(|vtable| (vtable.poll, vtable.id))
 }
 
 /// Where a thread's context and its worker's progress stand.

@@ -11,6 +11,8 @@ pub(super) struct ListLayout {
     pub thread: ThreadLayout,
     pub schedulers: Vec<SchedulerLayout>,
     pub task: TaskLayout,
+    /// `None` where the program uses no `LocalSet`.
+    pub local: Option<LocalSetLayout>,
 }
 
 /// Where a thread keeps its schedulers: `tokio::runtime::context::Context`.
@@ -27,6 +29,8 @@ pub(super) struct ThreadLayout {
     pub option: Tagged<u64>,
     /// From the start of a handle to the pointer to the scheduler.
     pub handle: Tagged<Way>,
+    /// In the context, the number of the thread; 0 while it has none.
+    pub thread_id: u64,
     /// In the context, the pointer to a worker's `scheduler::Context`.
     pub scheduler: u64,
     /// The way from there to the scheduler.
@@ -108,6 +112,28 @@ pub(super) struct EndsLayout {
     pub tail: u64,
 }
 
+/// A `LocalSet` and what leads to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LocalSetLayout {
+    /// From the start of the module's thread-local block to the pointer to the `RcInner`
+    /// of the `Context`; null while none is polled.
+    pub tls_offset: u64,
+    /// In a `LocalSet`, the same pointer.
+    pub context: u64,
+    /// In that, the pointer to the `ArcInner` of what the set shares with its tasks.
+    pub shared: u64,
+    /// In that, the count of strong references,
+    pub strong: u64,
+    /// the number of the thread that it belongs to,
+    pub thread_id: u64,
+    /// the number that its tasks carry,
+    pub id: u64,
+    /// the list of these,
+    pub ends: EndsLayout,
+    /// and how many of them wait to be polled.
+    pub queued: u64,
+}
+
 /// `Vtable` and `Trailer` of a task; its header is `#[repr(C)]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TaskLayout {
@@ -132,6 +158,7 @@ impl ListLayout {
         Some(Self {
             thread: ThreadLayout::find(types, symbols, &mut schedulers)?,
             task: TaskLayout::find(types)?,
+            local: LocalSetLayout::find(types, symbols),
             schedulers,
         })
     }
@@ -162,6 +189,7 @@ impl ThreadLayout {
             current,
             option,
             handle,
+            thread_id: thread_id(types, context)?,
             scheduler: types.walk(context, &["scheduler"])?.0,
             workers: tagged(types, workers, |types, payload| {
                 worker_way(types, payload, schedulers)
@@ -309,6 +337,47 @@ impl EndsLayout {
             tail: find::member_within(types, outer, "tail")?,
         })
     }
+}
+
+impl LocalSetLayout {
+    fn find<R: Reader<Offset = usize>>(
+        types: &mut Types<R>,
+        symbols: &[Symbol<'_>],
+    ) -> Option<Self> {
+        let data = types.find("tokio::task::local::LocalData")?;
+        let in_block = find::thread_local(types, symbols, "tokio::task::local::CURRENT::", data)?;
+        let (in_data, counted) = find::pointer_to(types, data, "value")?;
+        let (in_counted, context) = types.walk(counted, &["value"])?;
+        let (in_context, arc) = find::pointer_to(types, context, "data")?;
+        let set = types.find("tokio::task::local::LocalSet")?;
+        let (in_set, counted) = types.walk(set, &["context"])?;
+        let (to_context, _) = find::pointer_to(types, counted, "value")?;
+        let (base, state) = types.walk(arc, &["data", "local_state"])?;
+        let at = |offset: u64| base.checked_add(offset);
+        let (in_state, owned) = types.walk(state, &["owned"])?;
+        let ends = EndsLayout::find(types, owned)?;
+        let (queue_at, queue) = types.walk(state, &["local_queue"])?;
+        let queued = find::member_within(types, queue, "len")?;
+        Some(Self {
+            tls_offset: in_block.checked_add(in_data)?,
+            context: in_set.checked_add(to_context)?,
+            shared: in_counted.checked_add(in_context)?,
+            strong: types.walk(arc, &["strong"])?.0,
+            thread_id: at(types.walk(state, &["owner"])?.0)?,
+            id: at(types.walk(state, &["owned", "id"])?.0)?,
+            ends: EndsLayout {
+                head: at(in_state.checked_add(ends.head)?)?,
+                tail: at(in_state.checked_add(ends.tail)?)?,
+            },
+            queued: at(queue_at.checked_add(queued)?)?,
+        })
+    }
+}
+
+/// Where a context has its thread's number, which is never 0.
+fn thread_id<R: Reader<Offset = usize>>(types: &mut Types<R>, context: TypeId) -> Option<u64> {
+    let (offset, cell) = types.walk(context, &["thread_id"])?;
+    (types.size(cell)? == 8).then_some(offset)
 }
 
 impl TaskLayout {

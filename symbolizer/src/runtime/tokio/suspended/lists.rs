@@ -6,6 +6,7 @@
 use super::cells::Cells;
 use super::chains::{Chain, Walked, walk};
 use super::layout::ListLayout;
+use super::local::{LocalSet, LocalSets};
 use super::schedulers::{Schedulers, chains};
 use crate::module::{AddressSpace, ModuleId, Svma, Symbol, SymbolKind};
 use crate::runtime::tokio::detect::Detected;
@@ -24,6 +25,7 @@ pub(super) struct Lists {
     /// The functions that a task's vtable begins with.
     polls: Vec<Svma>,
     schedulers: Schedulers,
+    local: Option<LocalSets>,
     cells: Cells,
     /// The tasks that were found last time, with their vtables.
     known: Vec<(u64, Avma)>,
@@ -73,6 +75,8 @@ pub(super) struct ListedTask {
 pub(super) enum Source {
     /// In the list of a scheduler's tasks.
     Owned,
+    /// In that of a `LocalSet`.
+    Local,
 }
 
 impl Lists {
@@ -96,6 +100,7 @@ impl Lists {
             module: detected.module,
             polls: polls.into_iter().collect(),
             schedulers: Schedulers::new(block),
+            local: LocalSets::new(&layout, block),
             cells: Cells::new(layout.task),
             known: Vec::new(),
             layout,
@@ -106,48 +111,61 @@ impl Lists {
     pub fn read(&mut self, seen: &SeenThreads<'_>) -> Found {
         let memory = seen.process;
         let schedulers = self.schedulers.read(&self.layout, seen.threads, memory);
+        let local = self.local.as_mut().map(|local| local.read(seen));
+        let local = local.unwrap_or_default();
         let polls = self.polls.iter();
         let polls = polls.filter_map(|svma| seen.space.avma(self.module, *svma));
         let owners = schedulers.values().map(|scheduler| scheduler.owner);
+        let owners = owners.chain(local.iter().map(|set| set.chain.owner));
         self.cells.begin(polls.collect(), owners.collect());
         self.cells.read_again(&mut self.known, memory);
 
-        let chains = chains(schedulers.values().enumerate(), &self.layout);
+        let mut chains = chains(schedulers.values().enumerate(), &self.layout);
+        let sets = local.iter().enumerate();
+        chains.extend(sets.map(|(index, set)| (schedulers.len() + index, set.chain)));
         let lists: Vec<Chain> = chains.iter().map(|(_, chain)| *chain).collect();
         let walked = walk(&lists, &mut self.cells, memory);
 
+        let scheduling = schedulers.values().map(|scheduler| SchedulerSeen {
+            runtime: 0,
+            flavor: Some(self.layout.schedulers[scheduler.sort].flavor.to_owned()),
+            workers: scheduler.workers,
+            queues: Queues::default(),
+        });
         let mut found = Found {
-            schedulers: schedulers
-                .values()
-                .map(|scheduler| SchedulerSeen {
-                    runtime: 0,
-                    flavor: Some(self.layout.schedulers[scheduler.sort].flavor.to_owned()),
-                    workers: scheduler.workers,
-                    queues: Queues::default(),
-                })
-                .collect(),
+            schedulers: scheduling.chain(local.iter().map(as_scheduler)).collect(),
             ..Found::default()
         };
-        let mut missing: Vec<u64> = schedulers.values().map(|s| s.count).collect();
+        let counts = schedulers.values().map(|scheduler| scheduler.count);
+        let mut missing: Vec<u64> = counts.chain(local.iter().map(|_| 0)).collect();
         let mut broken = vec![false; missing.len()];
+        let first_set = schedulers.len();
         for ((scheduler, chain), walked) in chains.iter().zip(&walked) {
             missing[*scheduler] = missing[*scheduler].saturating_sub(walked.tasks.len() as u64);
             broken[*scheduler] |= !walked.complete;
             found.incomplete.lists += u32::from(!walked.complete);
-            self.add(&mut found.tasks, *scheduler, chain, walked);
+            let source = match *scheduler < first_set {
+                true => Source::Owned,
+                false => Source::Local,
+            };
+            self.add(&mut found.tasks, *scheduler, source, chain, walked);
         }
         let lost = missing.iter().zip(broken).filter(|(_, broken)| *broken);
         let lost: u64 = lost.map(|(missing, _)| *missing).sum();
         found.incomplete.tasks = u32::try_from(lost).unwrap_or(u32::MAX);
-        self.known = found
-            .tasks
-            .iter()
-            .map(|task| (task.address, task.vtable))
-            .collect();
+        let tasks = found.tasks.iter();
+        self.known = tasks.map(|task| (task.address, task.vtable)).collect();
         found
     }
 
-    fn add(&self, tasks: &mut Vec<ListedTask>, scheduler: usize, chain: &Chain, walked: &Walked) {
+    fn add(
+        &self,
+        tasks: &mut Vec<ListedTask>,
+        scheduler: usize,
+        source: Source,
+        chain: &Chain,
+        walked: &Walked,
+    ) {
         for address in &walked.tasks {
             // One that was read again later, and had ended by then, is not listed.
             let cell = self.cells.get(*address);
@@ -161,8 +179,21 @@ impl Lists {
                 owner: cell.owner,
                 id: (cell.id != 0).then_some(TaskId(cell.id)),
                 scheduler: scheduler as u32,
-                source: Source::Owned,
+                source,
             });
         }
+    }
+}
+
+/// A `LocalSet` is a scheduler to its tasks.
+fn as_scheduler(set: &LocalSet) -> SchedulerSeen {
+    SchedulerSeen {
+        runtime: 0,
+        flavor: Some("local".to_owned()),
+        workers: 1,
+        queues: Queues {
+            local: Some(set.queued),
+            ..Queues::default()
+        },
     }
 }

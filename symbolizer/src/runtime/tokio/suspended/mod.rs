@@ -5,6 +5,7 @@ mod chains;
 mod layout;
 mod leaves;
 mod lists;
+mod local;
 mod plan;
 mod ranges;
 mod roots;

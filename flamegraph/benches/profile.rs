@@ -66,7 +66,7 @@ fn record() -> ProfileBuilder {
             let kind = kinds[(drawn % 12) as usize];
             let task = builder.task(&(drawn % 3000).to_string(), kind);
             let key = WeightKey {
-                thread,
+                thread: Some(thread),
                 state: State::OnCpu,
                 kind: Some(kind),
                 task,

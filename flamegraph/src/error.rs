@@ -1,6 +1,6 @@
 //! What can go wrong with a profile and its outputs.
 
-use crate::view::View;
+use crate::view::{Grouping, View};
 use std::io;
 use std::path::PathBuf;
 
@@ -59,6 +59,17 @@ pub enum Error {
     NoSnapshots {
         /// The view that was asked for.
         view: View,
+    },
+    /// The view does not know what it was to be grouped by.
+    #[error(
+        "the {view} view cannot be grouped by {grouping}: a task that waits is on no thread, and \
+         waiting is kept by kind and await point, not task by task; group it by kind, or by none"
+    )]
+    NotGrouped {
+        /// The view that was asked for.
+        view: View,
+        /// The grouping that was asked for.
+        grouping: Grouping,
     },
     /// There is nothing to draw.
     #[error(

@@ -69,6 +69,35 @@ pub(crate) fn duration(ns: u64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
+/// Tasks × time, as people count it.
+pub(crate) fn task_seconds(ns: u64) -> String {
+    let seconds = ns as f64 / 1e9;
+    if seconds >= 999.5 {
+        return format!("{} task-seconds", count(seconds.round() as u64));
+    }
+    let digits = match seconds {
+        _ if seconds >= 99.95 => 0,
+        _ if seconds >= 9.995 => 1,
+        _ if seconds >= 0.9995 => 2,
+        _ => 3,
+    };
+    format!("{seconds:.digits$} task-seconds")
+}
+
+/// A mean number of tasks.
+pub(crate) fn tasks(mean: f64) -> String {
+    format!("{} tasks", number(mean))
+}
+
+/// A mean, with as many digits as it is worth.
+pub(crate) fn number(mean: f64) -> String {
+    match mean {
+        _ if mean >= 99.95 => count(mean.round() as u64),
+        _ if mean >= 9.995 => format!("{mean:.1}"),
+        _ => format!("{mean:.2}"),
+    }
+}
+
 /// A share as a percentage.
 pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;

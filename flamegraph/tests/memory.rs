@@ -56,7 +56,7 @@ fn an_hour_of_eight_busy_threads_stays_below_200_megabytes() {
                 .wrapping_add(1);
             let drawn = chance >> 33;
             let key = WeightKey {
-                thread,
+                thread: Some(thread),
                 state: State::OnCpu,
                 kind: Some(kind),
                 task: builder.task(&(drawn % 40_000).to_string(), kind),

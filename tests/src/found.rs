@@ -157,7 +157,7 @@ mod tests {
         let leaf = builder.frame(&frame("app::leaf", 2));
         let stack = builder.stack(Some(root), leaf);
         let key = WeightKey {
-            thread,
+            thread: Some(thread),
             state: State::OnCpu,
             kind: Some(kind),
             task: None,

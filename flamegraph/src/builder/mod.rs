@@ -7,7 +7,7 @@ mod timeline;
 
 use crate::profile::{
     FrameId, KindClass, KindId, Profile, Quality, RecordingOptions, RuntimeInfo, StackId, Stall,
-    Target, TaskId, ThreadId, ThreadRole, WeightKey, limits,
+    Target, TaskId, ThreadId, ThreadRole, Waiting, WeightKey, limits,
 };
 use awaitscope_symbolizer::Frame;
 use stacks::Stacks;
@@ -32,6 +32,7 @@ pub struct ProfileBuilder {
     threads: Threads,
     timeline: Timeline,
     stalls: Stalls,
+    waiting: Option<Waiting>,
 }
 
 impl ProfileBuilder {
@@ -50,6 +51,7 @@ impl ProfileBuilder {
             threads: Threads::default(),
             timeline: Timeline::default(),
             stalls: Stalls::default(),
+            waiting: None,
         }
     }
 
@@ -120,6 +122,18 @@ impl ProfileBuilder {
         self.timeline.add_point(series, at_ns, value);
     }
 
+    /// Adds the mean of a named series over a stretch of time, and the most it was.
+    pub fn add_mean(&mut self, series: &str, at_ns: u64, mean: f64, most: f64) {
+        self.timeline.add_mean(series, at_ns, mean, most);
+    }
+
+    /// Says what snapshots told, beside times.
+    pub(crate) fn set_waiting(&mut self, mut waiting: Waiting) {
+        waiting.locks.truncate(limits::LOCKS);
+        waiting.circles.truncate(limits::CIRCLES);
+        self.waiting = Some(waiting);
+    }
+
     /// What the recording could not see, to be counted up.
     pub fn quality_mut(&mut self) -> &mut Quality {
         &mut self.quality
@@ -178,6 +192,7 @@ impl ProfileBuilder {
             bucket_ns,
             buckets,
             series,
+            waiting: self.waiting,
         }
     }
 }

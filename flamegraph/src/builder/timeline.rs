@@ -22,6 +22,7 @@ pub(super) struct Timeline {
     total_ns: u64,
     tasks_summed: bool,
     left_out_ns: u64,
+    past_measure_ns: u64,
     limit: usize,
 }
 
@@ -38,6 +39,7 @@ impl Default for Timeline {
             total_ns: 0,
             tasks_summed: false,
             left_out_ns: 0,
+            past_measure_ns: 0,
             limit: limits::WEIGHTS,
         }
     }
@@ -70,7 +72,11 @@ impl Timeline {
     }
 
     pub(super) fn add_point(&mut self, series: &str, at_ns: u64, value: f64) {
-        if !value.is_finite() {
+        self.add_mean(series, at_ns, value, value);
+    }
+
+    pub(super) fn add_mean(&mut self, series: &str, at_ns: u64, mean: f64, most: f64) {
+        if !mean.is_finite() || !most.is_finite() {
             return;
         }
         let bucket = self.bucket(at_ns);
@@ -85,9 +91,9 @@ impl Timeline {
                 points,
                 Point {
                     bucket,
-                    sum: value,
+                    sum: mean,
                     count: 1,
-                    max: value,
+                    max: most,
                 },
             );
         }
@@ -95,9 +101,10 @@ impl Timeline {
 
     /// Holds the sum of all times within bounds, whatever a broken clock says.
     fn admit(&mut self, ns: u64) -> u64 {
-        let ns = ns.min(limits::TIME - self.total_ns);
-        self.total_ns += ns;
-        ns
+        let admitted = ns.min(limits::TIME - self.total_ns);
+        self.total_ns += admitted;
+        self.past_measure_ns = self.past_measure_ns.saturating_add(ns - admitted);
+        admitted
     }
 
     /// The bucket of a moment. Lays older times down when a new one begins.
@@ -220,6 +227,12 @@ impl Timeline {
                 self.bucket_ns / SECOND
             ));
         }
+        if self.past_measure_ns > 0 {
+            notes.push(format!(
+                "{} h of time are left out: they are more than can be counted",
+                self.past_measure_ns / (3600 * SECOND)
+            ));
+        }
         if self.left_out_ns > 0 {
             notes.push(format!(
                 "{} ms of time in rare stacks are left out, to hold the profile's size",
@@ -267,7 +280,7 @@ mod tests {
 
     fn key(stack: usize, task: Option<usize>) -> WeightKey {
         WeightKey {
-            thread: ThreadId::at(0),
+            thread: Some(ThreadId::at(0)),
             state: State::OnCpu,
             kind: None,
             task: task.map(TaskId::at),

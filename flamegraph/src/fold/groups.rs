@@ -1,6 +1,7 @@
 //! The first rows of a picture: threads, kinds or tasks.
 
-use super::{Drawn, Folding};
+use super::Folding;
+use super::drawn::Drawn;
 use crate::profile::{KindClass, KindId, Profile, TaskId, ThreadId};
 use crate::view::Grouping;
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ pub(super) const GROUPS: usize = 256;
 /// What makes a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Group {
-    Thread(ThreadId),
+    Thread(Option<ThreadId>),
     Kind(Option<KindId>),
     Task(Option<TaskId>),
 }
@@ -73,7 +74,8 @@ fn name(profile: &Profile, group: Group, apart: bool) -> String {
         Group::Thread(_) if !apart => "[other threads]".to_owned(),
         Group::Kind(_) if !apart => "[other kinds]".to_owned(),
         Group::Task(_) if !apart => "[other tasks]".to_owned(),
-        Group::Thread(thread) => {
+        Group::Thread(None) => "[on no thread]".to_owned(),
+        Group::Thread(Some(thread)) => {
             let thread = &profile.threads[thread.index()];
             format!("{} {}", thread.name, thread.tid)
         }

@@ -6,14 +6,19 @@
 //! all the same, because what is awaited is the box below; and every box knows
 //! its lines and how much time each of them took.
 
+mod drawn;
 mod groups;
 
 use crate::error::Error;
-use crate::profile::{KindId, Profile, StackId, State, StringId, TaskId, ThreadId};
+use crate::profile::{Profile, StackId, StringId};
 use crate::view::{Grouping, RuntimeFrames, View};
 use awaitscope_symbolizer::FrameKind;
+use awaitscope_symbolizer::snapshot::WaitsOn;
+use drawn::{Drawn, Part, drawn};
 use groups::{Group, Groups};
 use std::collections::HashMap;
+
+const RUNTIME: Sort = Sort::Frame(FrameKind::Runtime);
 
 /// Stacks times groups that are taken on. Real profiles stay far below.
 const PLACES: usize = 16 << 20;
@@ -42,6 +47,14 @@ pub(crate) enum Sort {
     Group,
     /// A frame.
     Frame(FrameKind),
+    /// A frame that held its worker without running.
+    Blocked,
+    /// Tasks that ran, and not in a function of their own.
+    OnCpu,
+    /// Tasks that waited for a worker.
+    Ready,
+    /// What tasks waited for; `None` where it could not be told.
+    Waits(Option<WaitsOn>),
 }
 
 /// One line of the source, and the time it took.
@@ -60,77 +73,14 @@ pub(crate) fn fold(
     grouping: Grouping,
     runtime_frames: RuntimeFrames,
 ) -> Result<Vec<Node>, Error> {
-    let mut weights = Vec::new();
-    each_weight(profile, view, &mut |weight| weights.push(weight))?;
+    let weights = drawn(profile, view, grouping)?;
     let groups = Groups::of(grouping, &weights);
     let mut folding = Folding::new(profile, runtime_frames);
     for weight in &weights {
         let group = groups.node(weight, profile, &mut folding);
-        folding.add(group, weight.stack, weight.ns)?;
+        folding.add(group, weight)?;
     }
     Ok(folding.finish())
-}
-
-/// Time to be drawn.
-#[derive(Debug, Clone, Copy)]
-struct Drawn {
-    thread: ThreadId,
-    kind: Option<KindId>,
-    task: Option<TaskId>,
-    /// `None` where the stack is not known.
-    stack: Option<StackId>,
-    ns: u64,
-}
-
-fn each_weight(profile: &Profile, view: View, each: &mut dyn FnMut(Drawn)) -> Result<(), Error> {
-    match view {
-        View::Cpu => {
-            let on_cpu = profile.weights().filter(|w| w.key.state == State::OnCpu);
-            for weight in on_cpu {
-                each(Drawn {
-                    thread: weight.key.thread,
-                    kind: weight.key.kind,
-                    task: weight.key.task,
-                    stack: Some(weight.key.stack),
-                    ns: weight.ns,
-                });
-            }
-            Ok(())
-        }
-        View::Stall => {
-            stalls(profile, each);
-            Ok(())
-        }
-        View::Wait | View::Wall => Err(Error::NoSnapshots { view }),
-    }
-}
-
-fn stalls(profile: &Profile, each: &mut dyn FnMut(Drawn)) {
-    for stall in &profile.stalls {
-        let drawn = |stack, ns| Drawn {
-            thread: stall.thread,
-            kind: stall.kind,
-            task: stall.task,
-            stack,
-            ns,
-        };
-        let mut left = stall.duration_ns;
-        for &(stack, ns) in &stall.stacks {
-            let ns = ns.min(left);
-            left -= ns;
-            each(drawn(Some(stack), ns));
-        }
-        each(drawn(None, left));
-    }
-    for sum in &profile.stall_sums {
-        each(Drawn {
-            thread: sum.thread,
-            kind: sum.kind,
-            task: None,
-            stack: sum.stack,
-            ns: sum.total_ns,
-        });
-    }
 }
 
 /// A stack within a group: where its time is collected before it is summed up.
@@ -147,12 +97,13 @@ struct Place {
 struct Folding<'a> {
     profile: &'a Profile,
     runtime_frames: RuntimeFrames,
+    waited_on: HashMap<StackId, WaitsOn>,
     nodes: Vec<Node>,
-    children: HashMap<(usize, StringId, FrameKind), usize>,
+    children: HashMap<(usize, StringId, Sort), usize>,
     named: HashMap<(usize, &'static str), usize>,
     groups: HashMap<(usize, Option<Group>), usize>,
     places: Vec<Place>,
-    place_of: HashMap<(usize, StackId), usize>,
+    place_of: HashMap<(usize, Part, StackId), usize>,
 }
 
 impl<'a> Folding<'a> {
@@ -160,6 +111,7 @@ impl<'a> Folding<'a> {
         Self {
             profile,
             runtime_frames,
+            waited_on: profile.waited_on(),
             nodes: vec![node(0, "all".to_owned(), Sort::All)],
             children: HashMap::new(),
             named: HashMap::new(),
@@ -178,40 +130,63 @@ impl<'a> Folding<'a> {
     }
 
     /// A box for what has no function of its own.
-    fn stand_in(&mut self, parent: usize, name: &'static str, kind: FrameKind) -> usize {
+    fn stand_in(&mut self, parent: usize, name: &'static str, sort: Sort) -> usize {
         let nodes = &mut self.nodes;
         *self.named.entry((parent, name)).or_insert_with(|| {
-            nodes.push(node(parent, name.to_owned(), Sort::Frame(kind)));
+            nodes.push(node(parent, name.to_owned(), sort));
             nodes.len() - 1
         })
     }
 
-    fn add(&mut self, group: usize, stack: Option<StackId>, ns: u64) -> Result<(), Error> {
+    fn add(&mut self, group: usize, weight: &Drawn) -> Result<(), Error> {
+        let (part, ns) = (weight.part, weight.ns);
         if ns == 0 {
             return Ok(());
         }
-        let Some(stack) = stack else {
-            let node = self.stand_in(group, "[no stack]", FrameKind::Sync);
+        let Some(stack) = weight.stack else {
+            let sort = match part {
+                Part::Blocked => Sort::Blocked,
+                _ => Sort::Frame(FrameKind::Sync),
+            };
+            let node = self.stand_in(group, "[no stack]", sort);
             self.nodes[node].own_ns += ns;
             return Ok(());
         };
-        let place = self.place(group, stack)?;
+        let place = self.place(group, part, stack)?;
         self.places[place].ns += ns;
-        let mut node = self.places[place].node;
-        if node == group {
-            // Nothing but machinery: an idle or busy executor.
-            node = self.stand_in(group, "[runtime]", FrameKind::Runtime);
-        }
+        let node = self.end(group, self.places[place].node, part, stack);
         self.nodes[node].own_ns += ns;
         Ok(())
     }
 
-    fn place(&mut self, group: usize, stack: StackId) -> Result<usize, Error> {
+    /// The box that time ends in, below the last that has a frame: every part of a
+    /// task's life has a box of its sort.
+    fn end(&mut self, group: usize, node: usize, part: Part, stack: StackId) -> usize {
+        let sort = self.nodes[node].sort;
+        match part {
+            Part::Ready => self.stand_in(node, "[ready, waits for a worker]", Sort::Ready),
+            Part::Waiting if !matches!(sort, Sort::Waits(_)) => {
+                let what = self.waited_on.get(&stack).copied();
+                self.stand_in(node, "[waits]", Sort::Waits(what))
+            }
+            Part::Blocked if sort != Sort::Blocked => {
+                self.stand_in(node, "[holds its worker]", Sort::Blocked)
+            }
+            Part::OnCpu if matches!(sort, Sort::Frame(FrameKind::Async) | Sort::Group) => {
+                self.stand_in(node, "[on CPU]", Sort::OnCpu)
+            }
+            // Nothing but machinery: an idle or busy executor.
+            _ if node == group => self.stand_in(group, "[runtime]", RUNTIME),
+            _ => node,
+        }
+    }
+
+    fn place(&mut self, group: usize, part: Part, stack: StackId) -> Result<usize, Error> {
         let mut missing = Vec::new();
         let mut next = Some(stack);
         let mut place = None;
         while let Some(stack) = next {
-            if let Some(&known) = self.place_of.get(&(group, stack)) {
+            if let Some(&known) = self.place_of.get(&(group, part, stack)) {
                 place = Some(known);
                 break;
             }
@@ -222,26 +197,37 @@ impl<'a> Folding<'a> {
             return Err(Error::TooManyBoxes);
         }
         for &stack in missing.iter().rev() {
-            place = Some(self.new_place(group, place, stack));
+            place = Some(self.new_place(group, part, place, stack));
         }
         // `missing` begins with the stack itself, so one of both was found.
         Ok(place.unwrap_or_default())
     }
 
-    fn new_place(&mut self, group: usize, parent: Option<usize>, stack: StackId) -> usize {
+    fn new_place(
+        &mut self,
+        group: usize,
+        part: Part,
+        parent: Option<usize>,
+        stack: StackId,
+    ) -> usize {
         let above = parent.map_or(group, |parent| self.places[parent].node);
         let frame = self.profile.frames[self.profile.stacks[stack.index()].frame.index()];
-        let folded =
-            frame.kind == FrameKind::Runtime && self.runtime_frames == RuntimeFrames::Folded;
+        let folded = match (part, frame.kind) {
+            (_, FrameKind::Runtime) => self.runtime_frames == RuntimeFrames::Folded,
+            // It waits for that no more.
+            (Part::Ready, FrameKind::Leaf) => true,
+            _ => false,
+        };
         let node = if folded {
             above
         } else {
             let mut above = above;
             if above == group && parent.is_some() && frame.kind == FrameKind::Kernel {
                 // The kernel at work for the executor, not for a task.
-                above = self.stand_in(group, "[runtime]", FrameKind::Runtime);
+                above = self.stand_in(group, "[runtime]", RUNTIME);
             }
-            self.child(above, frame.function, frame.kind)
+            let sort = self.sort(part, frame.kind, stack);
+            self.child(above, frame.function, sort)
         };
         self.places.push(Place {
             parent,
@@ -251,18 +237,26 @@ impl<'a> Folding<'a> {
             ns: 0,
         });
         let place = self.places.len() - 1;
-        self.place_of.insert((group, stack), place);
+        self.place_of.insert((group, part, stack), place);
         place
     }
 
-    fn child(&mut self, parent: usize, function: StringId, kind: FrameKind) -> usize {
+    fn sort(&self, part: Part, kind: FrameKind, stack: StackId) -> Sort {
+        match (part, kind) {
+            (Part::Waiting, FrameKind::Leaf) => Sort::Waits(self.waited_on.get(&stack).copied()),
+            (Part::Blocked, FrameKind::Sync | FrameKind::Kernel | FrameKind::Leaf) => Sort::Blocked,
+            _ => Sort::Frame(kind),
+        }
+    }
+
+    fn child(&mut self, parent: usize, function: StringId, sort: Sort) -> usize {
         let (nodes, profile) = (&mut self.nodes, self.profile);
         *self
             .children
-            .entry((parent, function, kind))
+            .entry((parent, function, sort))
             .or_insert_with(|| {
                 let name = profile.strings[function.index()].to_string();
-                nodes.push(node(parent, name, Sort::Frame(kind)));
+                nodes.push(node(parent, name, sort));
                 nodes.len() - 1
             })
     }

@@ -2,8 +2,8 @@
 
 use super::groups::GROUPS;
 use super::*;
-use crate::profile::{KindClass, ThreadRole, WeightKey};
-use crate::sample;
+use crate::profile::{KindClass, State, ThreadRole, WeightKey};
+use crate::sample::{self, waits};
 use proptest::prelude::*;
 
 const GROUPINGS: [Grouping; 4] = [
@@ -40,7 +40,7 @@ fn cpu(stacks: &[(&[&str], u64)]) -> Profile {
     for (frames, ns) in stacks {
         let stack = sample::stack(&mut builder, frames);
         let key = WeightKey {
-            thread,
+            thread: Some(thread),
             state: State::OnCpu,
             kind: None,
             task: None,
@@ -130,7 +130,7 @@ fn a_thousand_tasks_are_drawn_as_the_heaviest_and_the_others() {
     for number in 0..1000_u64 {
         let task = builder.task(&number.to_string(), kind);
         let key = WeightKey {
-            thread,
+            thread: Some(thread),
             state: State::OnCpu,
             kind: Some(kind),
             task,
@@ -178,7 +178,7 @@ proptest! {
             let task = kind.filter(|_| *task > 0).and_then(|kind| {
                 builder.task(&task.to_string(), kind)
             });
-            let key = WeightKey { thread, state: State::OnCpu, kind, task, stack };
+            let key = WeightKey { thread: Some(thread), state: State::OnCpu, kind, task, stack };
             builder.add_weight(key, 0, *ns, 1);
             total += ns;
         }
@@ -200,5 +200,64 @@ proptest! {
                 prop_assert!(machinery.into_iter().all(|node| node.name == "[runtime]"));
             }
         }
+    }
+}
+
+/// What each sort of box has for its own.
+fn by_sort(nodes: &[Node]) -> HashMap<Sort, u64> {
+    let mut own: HashMap<Sort, u64> = HashMap::new();
+    for node in nodes {
+        *own.entry(node.sort).or_default() += node.own_ns;
+    }
+    own
+}
+
+fn waiting_ns(profile: &Profile, state: State) -> u64 {
+    let of_state = profile.weights().filter(|weight| weight.key.state == state);
+    of_state.map(|weight| weight.ns).sum()
+}
+
+#[test]
+fn the_wait_view_shows_every_waiting_task_second_by_what_is_waited_for() {
+    let profile = waits::service();
+    let waited = waiting_ns(&profile, State::Waiting);
+    for grouping in [Grouping::Kind, Grouping::None] {
+        let nodes = fold(&profile, View::Wait, grouping, RuntimeFrames::Folded).unwrap();
+        assert_eq!(nodes[0].total_ns, waited);
+        let own = by_sort(&nodes);
+        let waits = own
+            .iter()
+            .filter(|(sort, _)| matches!(sort, Sort::Waits(Some(_))));
+        assert_eq!(waits.map(|(_, ns)| ns).sum::<u64>(), waited);
+        // One task sleeps all the while.
+        assert_eq!(own[&Sort::Waits(Some(WaitsOn::Timer))], 10_000_000_000);
+    }
+}
+
+#[test]
+fn the_wall_view_shows_each_part_of_a_life_in_a_box_of_its_sort() {
+    let profile = waits::service();
+    let nodes = fold(&profile, View::Wall, Grouping::Kind, RuntimeFrames::Folded).unwrap();
+    let own = by_sort(&nodes);
+    assert_eq!(own[&Sort::Ready], waiting_ns(&profile, State::Ready));
+    assert_eq!(own[&Sort::Blocked], 4_000_000_000);
+    assert_eq!(own[&Sort::OnCpu], 700_000_000, "what serve does by itself");
+    let on_cpu = own[&Sort::OnCpu]
+        + own[&Sort::Frame(FrameKind::Sync)]
+        + own[&Sort::Frame(FrameKind::Kernel)];
+    assert_eq!(on_cpu, waiting_ns(&profile, State::OnCpu));
+    assert_eq!(own.get(&Sort::Frame(FrameKind::Async)), Some(&0));
+    let ready = nodes.iter().find(|node| node.sort == Sort::Ready).unwrap();
+    assert_eq!(nodes[ready.parent].name, "app::db::query");
+}
+
+#[test]
+fn what_waiting_cannot_be_grouped_by_is_said() {
+    let profile = waits::service();
+    for grouping in [Grouping::Thread, Grouping::Task] {
+        let error = fold(&profile, View::Wait, grouping, RuntimeFrames::Folded).unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains("group it by kind"), "{said}");
+        fold(&profile, View::Wall, grouping, RuntimeFrames::Folded).unwrap();
     }
 }

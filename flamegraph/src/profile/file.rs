@@ -9,9 +9,13 @@ use std::path::Path;
 
 /// How every profile begins. The line end catches transfers that "fix" them.
 const MAGIC: &[u8] = b"awaitscope profile\r\n\0\n";
-/// The version this code writes, and the only one it reads. Raise it with every
-/// change that an older reader would misunderstand.
-const VERSION: u32 = 1;
+/// The version this code writes. Raise it with every change that an older reader would
+/// misunderstand.
+///
+/// Version 2 has times that are on no thread: those of tasks that wait.
+const VERSION: u32 = 2;
+/// The oldest version it reads.
+const OLDEST: u32 = 1;
 /// What a profile may unpack to. Three million weights take about 100 MB.
 const UNPACKED_LIMIT: u64 = 256 << 20;
 /// The largest zstd window taken, as a power of two: what level 3 writes, with
@@ -79,7 +83,7 @@ impl Profile {
         let mut version = [0; 4];
         from.read_exact(&mut version).map_err(io_error)?;
         let found = u32::from_le_bytes(version);
-        if found != VERSION {
+        if !(OLDEST..=VERSION).contains(&found) {
             return Err(Error::Version {
                 found,
                 known: VERSION,
@@ -147,7 +151,7 @@ fn io_error(error: io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample;
+    use crate::sample::{self, waits};
     use proptest::prelude::*;
 
     fn bytes(profile: &Profile) -> Vec<u8> {
@@ -185,6 +189,39 @@ mod tests {
         let profile = sample::service();
         profile.save(&path).unwrap();
         assert_eq!(Profile::load(&path).unwrap(), profile);
+    }
+
+    #[test]
+    fn what_snapshots_told_comes_back_as_it_was() {
+        let profile = waits::service();
+        assert_eq!(Profile::read(&bytes(&profile)[..]).unwrap(), profile);
+    }
+
+    #[test]
+    fn a_profile_of_the_version_before_snapshots_is_read() {
+        let mut profile = sample::service();
+        profile.waiting = None;
+        let mut value = json(&profile);
+        value.as_object_mut().unwrap().remove("waiting");
+        let mut bytes = packed(&serde_json::to_vec(&value).unwrap());
+        bytes[MAGIC.len()] = 1;
+        assert_eq!(Profile::read(&bytes[..]).unwrap(), profile);
+    }
+
+    #[test]
+    fn await_points_past_their_table_are_refused() {
+        let refused = |path: &str| {
+            let mut value = json(&waits::service());
+            let found = value.pointer_mut(path);
+            *found.unwrap_or_else(|| panic!("no {path}")) = 1_000_000.into();
+            let json = serde_json::to_vec(&value).unwrap();
+            let read = Profile::read(&packed(&json)[..]);
+            assert!(matches!(read, Err(Error::Damaged(_))), "{path}: {read:?}");
+        };
+        refused("/waiting/waits/0/stack");
+        refused("/waiting/waits/0/kind");
+        refused("/waiting/kinds/0/kind");
+        refused("/waiting/locks/0/waited_at/0/0");
     }
 
     #[test]

@@ -35,8 +35,23 @@ pub(crate) const STALL_STACKS: usize = 64;
 pub(crate) const WEIGHTS: usize = 3_000_000;
 /// Buckets of time: twelve days of seconds.
 pub(crate) const BUCKETS: usize = 1 << 20;
-/// No sum of times may come near the end of its type.
-pub(crate) const TIME: u64 = 1 << 60;
+/// No sum of times may come near the end of its type. Tasks × time can be much: this is
+/// a day of twenty-six thousand tasks.
+pub(crate) const TIME: u64 = 1 << 61;
+/// Await points of all kinds.
+pub(crate) const WAITS: usize = 125_000;
+/// Lengths of stays at one of them.
+pub(crate) const STAYS: usize = 256;
+/// Tasks that are named as examples.
+pub(crate) const NAMED: usize = 16;
+/// Locks that tasks waited for.
+pub(crate) const LOCKS: usize = 1024;
+/// Await points of one lock.
+pub(crate) const LOCK_PLACES: usize = 256;
+/// Circles of tasks that wait for each other.
+pub(crate) const CIRCLES: usize = 256;
+/// Tasks of one of them.
+pub(crate) const LINKS: usize = 256;
 /// Named series.
 pub(crate) const SERIES: usize = 1024;
 /// Sentences about the quality.

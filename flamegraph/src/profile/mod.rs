@@ -5,10 +5,12 @@ mod ids;
 pub(crate) mod limits;
 mod timeline;
 mod validate;
+mod waiting;
 
 pub use ids::{FrameId, KindId, StackId, StringId, TaskId, ThreadId};
 pub(crate) use timeline::{Bucket, ThreadTime, Weight};
 pub use timeline::{State, WeightKey};
+pub(crate) use waiting::{CircleEntry, KindLife, LinkEntry, LockEntry, WaitEntry, Waiting};
 
 use awaitscope_symbolizer::{FrameKind, Origin};
 use limits::bounded;
@@ -62,6 +64,9 @@ pub struct Profile {
     pub(crate) buckets: Vec<Bucket>,
     #[serde(deserialize_with = "bounded::<_, _, { limits::SERIES }>")]
     pub(crate) series: Vec<Series>,
+    /// `None` when no snapshots were taken.
+    #[serde(default)]
+    pub(crate) waiting: Option<Waiting>,
 }
 
 /// The recorded process.
@@ -222,10 +227,16 @@ pub struct Quality {
     pub throttled: u64,
     /// Stacks that did not reach the start of their thread.
     pub truncated: u64,
-    /// Tasks that moved while they were read.
+    /// Stacks that moved while they were read.
     pub torn: u64,
     /// Walks over all tasks.
     pub snapshots: u64,
+    /// Tasks that were seen in those, all together.
+    pub snapshot_tasks: u64,
+    /// Of those, tasks that moved while they were read.
+    pub torn_tasks: u64,
+    /// Of those, tasks whose await point could not be told.
+    pub unresolved_tasks: u64,
     /// Frames without a name.
     pub unsymbolized_frames: u64,
     /// Samples with at least one such frame.

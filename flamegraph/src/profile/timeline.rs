@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// What a weight is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WeightKey {
-    /// On which thread.
-    pub thread: ThreadId,
+    /// On which thread; `None` for a task that waits, which is on none.
+    pub thread: Option<ThreadId>,
     /// What the time was spent as.
     pub state: State,
     /// In which kind of task; `None` outside any.
@@ -98,7 +98,7 @@ impl Bucket {
 struct Columns {
     number: u32,
     #[serde(deserialize_with = "bounded::<_, _, { limits::WEIGHTS }>")]
-    thread: Vec<ThreadId>,
+    thread: Vec<Option<ThreadId>>,
     #[serde(deserialize_with = "bounded::<_, _, { limits::WEIGHTS }>")]
     state: Vec<State>,
     #[serde(deserialize_with = "bounded::<_, _, { limits::WEIGHTS }>")]

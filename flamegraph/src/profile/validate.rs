@@ -12,6 +12,7 @@ impl Profile {
         self.check_stalls()?;
         self.check_buckets()?;
         self.check_series()?;
+        self.check_waiting()?;
         self.check_times()
     }
 
@@ -101,7 +102,9 @@ impl Profile {
             entries += bucket.len();
             for weight in &bucket.weights {
                 within("a stack", weight.key.stack.index(), self.stacks.len())?;
-                within("a thread", weight.key.thread.index(), self.threads.len())?;
+                if let Some(thread) = weight.key.thread {
+                    within("a thread", thread.index(), self.threads.len())?;
+                }
                 if let Some(kind) = weight.key.kind {
                     within("a kind", kind.index(), self.kinds.len())?;
                 }
@@ -122,6 +125,29 @@ impl Profile {
             if point.count == 0 {
                 return Err(damaged("a point of a series without a value".to_owned()));
             }
+        }
+        Ok(())
+    }
+
+    fn check_waiting(&self) -> Result<(), Error> {
+        let Some(waiting) = &self.waiting else {
+            return Ok(());
+        };
+        for life in &waiting.kinds {
+            within("a kind", life.kind.index(), self.kinds.len())?;
+        }
+        for wait in &waiting.waits {
+            within("a stack", wait.stack.index(), self.stacks.len())?;
+            if let Some(kind) = wait.kind {
+                within("a kind", kind.index(), self.kinds.len())?;
+            }
+        }
+        let locks = waiting.locks.iter();
+        let at = locks.flat_map(|lock| lock.waited_at.iter().chain(&lock.held_at));
+        let at = at.map(|(wait, _)| *wait);
+        let links = waiting.circles.iter().flat_map(|circle| &circle.links);
+        for wait in at.chain(links.map(|link| link.wait)) {
+            within("an await point", wait as usize, waiting.waits.len())?;
         }
         Ok(())
     }
@@ -154,7 +180,7 @@ impl Profile {
             .chain(counts)
             .try_fold(0_u64, u64::checked_add);
         match total {
-            Some(total) if total <= 8 * limits::TIME => Ok(()),
+            Some(total) if total <= 4 * limits::TIME => Ok(()),
             _ => Err(damaged("times past all measure".to_owned())),
         }
     }

@@ -9,14 +9,16 @@ mod model;
 mod shares;
 mod table;
 mod text;
+mod waits;
 mod workers;
 
 pub use model::Report;
 pub use text::Color;
 
 use crate::profile::{Profile, Series};
-use model::{QualityRow, SeriesRows, Time};
+use model::{QualityRow, SeriesRows, SnapshotCost, Time};
 use shares::{Shares, ms};
+use waits::Waits;
 
 /// The version of the JSON. Fields may be added under the same number, never
 /// renamed or re-typed.
@@ -27,6 +29,7 @@ impl Report {
     #[must_use]
     pub fn of(profile: &Profile) -> Self {
         let shares = Shares::of(profile);
+        let waits = Waits::of(profile);
         let mut report = Self {
             schema: SCHEMA,
             target: profile.target.clone(),
@@ -38,10 +41,13 @@ impl Report {
             quality: quality(profile),
             cpu: shares.cpu(),
             outside_tasks: shares.outside(),
-            kinds: shares.kinds(profile),
+            kinds: shares.kinds(profile, &waits),
             tasks: shares.tasks(profile),
             stalls: hotspots::hot_spots(profile),
-            waits: [],
+            waits: waits.rows,
+            waits_total: waits.all,
+            locks: waits.locks,
+            circles: waits.circles,
             workers: workers::workers(profile),
             series: series(profile),
             findings: Vec::new(),
@@ -50,16 +56,19 @@ impl Report {
         report
     }
 
-    /// Keeps the first `rows` of the tasks and of the stalls. The kinds stay,
-    /// because their shares add up only together.
+    /// Keeps the first `rows` of the tasks, stalls, await points and locks. The kinds
+    /// stay, because their shares add up only together.
     #[must_use]
     pub fn top(mut self, rows: usize) -> Self {
         self.tasks.truncate(rows);
         self.stalls.truncate(rows);
+        self.waits.truncate(rows);
+        self.locks.truncate(rows);
         // What is not there any more cannot be evidence.
         self.findings.retain(|finding| {
-            let stall = finding.evidence.strip_prefix("stalls[");
-            let index = stall.and_then(|rest| rest.strip_suffix(']')?.parse().ok());
+            let mut cut = ["stalls[", "waits[", "locks["].into_iter();
+            let index = cut.find_map(|list| finding.evidence.strip_prefix(list));
+            let index = index.and_then(|rest| rest.strip_suffix(']')?.parse().ok());
             index.is_none_or(|index: usize| index < rows)
         });
         self
@@ -84,7 +93,14 @@ fn quality(profile: &Profile) -> QualityRow {
         lost: quality.lost,
         throttled: quality.throttled,
         truncated: quality.truncated,
-        torn: quality.torn,
+        torn: quality.torn.saturating_add(quality.torn_tasks),
+        snapshot_tasks: quality.snapshot_tasks,
+        torn_tasks: quality.torn_tasks,
+        unresolved: quality.unresolved_tasks,
+        snapshot_ms: profile.waiting.as_ref().map(|waiting| SnapshotCost {
+            mean: ms(waiting.took_ns) / quality.snapshots.max(1) as f64,
+            max: ms(waiting.slowest_ns),
+        }),
         unsymbolized_share: unsymbolized.min(1.0),
         unidentified: quality.unidentified_samples,
         rate_hz: profile.options.rate_hz,
@@ -102,7 +118,11 @@ fn series(profile: &Profile) -> SeriesRows {
     SeriesRows {
         period_s: profile.bucket_ns as f64 / 1e9,
         live_tasks: named("live_tasks"),
+        running_tasks: named("running_tasks"),
         ready_tasks: named("ready_tasks"),
+        local_queue: named("local_queue"),
+        injection_queue: named("injection_queue"),
+        blocking_queue: named("blocking_queue"),
         lag_ms: named("lag_ms"),
     }
 }

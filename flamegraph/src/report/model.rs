@@ -1,6 +1,7 @@
 //! The report as it is written to JSON: names and shapes are the contract's.
 
 use crate::profile::{Cause, FrameView, KindClass, RuntimeInfo, Target};
+use awaitscope_symbolizer::snapshot::WaitsOn;
 use awaitscope_symbolizer::{FrameKind, Origin};
 use serde::Serialize;
 
@@ -17,8 +18,14 @@ pub struct Report {
     pub(super) kinds: Vec<KindRow>,
     pub(super) tasks: Vec<TaskRow>,
     pub(super) stalls: Vec<HotSpot>,
-    /// None are known without snapshots.
-    pub(super) waits: [(); 0],
+    /// Where tasks waited, the most first; empty without snapshots.
+    pub(super) waits: Vec<WaitRow>,
+    /// How many there are: only the first are listed.
+    pub(super) waits_total: usize,
+    /// Locks that tasks waited for, the longest queue first.
+    pub(super) locks: Vec<LockRow>,
+    /// Tasks that wait for each other.
+    pub(super) circles: Vec<CircleRow>,
     pub(super) workers: Vec<WorkerRow>,
     pub(super) series: SeriesRows,
     pub(super) findings: Vec<Finding>,
@@ -36,11 +43,17 @@ pub(super) struct QualityRow {
     pub(super) lost: u64,
     pub(super) throttled: u64,
     pub(super) truncated: u64,
+    /// Stacks and tasks that moved while they were read.
     pub(super) torn: u64,
     pub(super) unsymbolized_share: f64,
     pub(super) unidentified: u64,
     pub(super) rate_hz: u32,
     pub(super) snapshots: u64,
+    /// Tasks of all snapshots together.
+    pub(super) snapshot_tasks: u64,
+    pub(super) torn_tasks: u64,
+    pub(super) unresolved: u64,
+    pub(super) snapshot_ms: Option<SnapshotCost>,
     pub(super) stall_threshold_ms: f64,
     pub(super) notes: Vec<String>,
 }
@@ -119,6 +132,109 @@ impl FrameRow {
     }
 }
 
+/// How long a snapshot took.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct SnapshotCost {
+    pub(super) mean: f64,
+    pub(super) max: f64,
+}
+
+/// Where tasks of a kind wait.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct WaitRow {
+    pub(super) kind: Option<String>,
+    /// From the root to the leaf.
+    pub(super) stack: Vec<FrameRow>,
+    /// `None` where it could not be read.
+    pub(super) waits_on: Option<WaitsOnRow>,
+    pub(super) mean_tasks: f64,
+    /// How many had been woken here and waited for a worker.
+    pub(super) ready_mean: f64,
+    /// Of the waiting time of all tasks.
+    pub(super) share: f64,
+    pub(super) stayed_ms: Option<StayedRow>,
+    /// How many were here in the first snapshot, and in the last.
+    pub(super) first: u32,
+    pub(super) last: u32,
+    /// Tasks that were not seen to move in the whole recording.
+    pub(super) unmoved: u32,
+    pub(super) unmoved_tasks: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct WaitsOnRow {
+    pub(super) what: WaitsOn,
+    #[serde(rename = "type")]
+    pub(super) type_name: String,
+}
+
+/// How long tasks stayed, of the stays that were seen: those shorter than the time
+/// between two snapshots are too few.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct StayedRow {
+    pub(super) p50: f64,
+    pub(super) p90: f64,
+    pub(super) max: f64,
+    pub(super) count: u64,
+    /// Stays whose beginning or end was not seen: they were longer than they count here.
+    pub(super) censored: u64,
+    /// The time between two snapshots.
+    pub(super) resolution: f64,
+}
+
+/// A lock, or anything that gives permits, that tasks waited for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct LockRow {
+    pub(super) waiters_mean: f64,
+    pub(super) waiters_max: u32,
+    /// In what share of the snapshots somebody waited.
+    pub(super) waited_share: f64,
+    /// In what share of those nobody was seen to hold it: whoever did was running, or
+    /// is no task.
+    pub(super) unseen_holder_share: f64,
+    pub(super) stayed_ms: Option<Lengths>,
+    pub(super) waited_at: Vec<PlaceRow>,
+    /// Where its holders waited meanwhile.
+    pub(super) held_at: Vec<PlaceRow>,
+    /// Some of those that held it last.
+    pub(super) holders: Vec<String>,
+}
+
+/// Milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Lengths {
+    pub(super) p50: f64,
+    pub(super) p90: f64,
+    pub(super) max: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct PlaceRow {
+    pub(super) kind: Option<String>,
+    pub(super) stack: Vec<FrameRow>,
+    pub(super) waits_on: Option<WaitsOnRow>,
+    pub(super) share: f64,
+}
+
+/// Tasks that wait each for the next, and the last for the first.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct CircleRow {
+    pub(super) tasks: Vec<LinkRow>,
+    /// Further tasks that wait for one of these.
+    pub(super) behind: u32,
+    pub(super) snapshots: u32,
+    pub(super) seen_for_s: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct LinkRow {
+    pub(super) id: Option<String>,
+    pub(super) kind: Option<String>,
+    pub(super) stack: Vec<FrameRow>,
+    /// Whether it waits for a lock that the next task holds, and not for that task.
+    pub(super) for_lock: bool,
+}
+
 /// What to look at to get rid of a stall.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub(super) struct Culprit {
@@ -143,7 +259,11 @@ pub(super) struct WorkerRow {
 pub(super) struct SeriesRows {
     pub(super) period_s: f64,
     pub(super) live_tasks: Vec<Option<f64>>,
+    pub(super) running_tasks: Vec<Option<f64>>,
     pub(super) ready_tasks: Vec<Option<f64>>,
+    pub(super) local_queue: Vec<Option<f64>>,
+    pub(super) injection_queue: Vec<Option<f64>>,
+    pub(super) blocking_queue: Vec<Option<f64>>,
     pub(super) lag_ms: Vec<Option<f64>>,
 }
 

@@ -2,6 +2,7 @@
 
 use super::interval::{Part, Stretches, interval};
 use super::model::{Cpu, KindRow, Outside, TaskRow};
+use super::waits::Waits;
 use crate::profile::{Bucket, KindId, Profile, State};
 use std::collections::HashMap;
 
@@ -84,7 +85,7 @@ impl Shares {
     }
 
     /// The kinds, those that used the most first.
-    pub(super) fn kinds(&self, profile: &Profile) -> Vec<KindRow> {
+    pub(super) fn kinds(&self, profile: &Profile, waits: &Waits) -> Vec<KindRow> {
         let mut tasks_seen: Vec<u64> = profile.kinds.iter().map(|k| k.tasks_unlisted).collect();
         for task in &profile.tasks {
             tasks_seen[task.kind.index()] += 1;
@@ -94,15 +95,17 @@ impl Shares {
         let mut rows: Vec<KindRow> = rows
             .map(|((kind, (ns, part)), index)| {
                 let index: usize = index;
+                let life = waits.kinds.get(&KindId::at(index));
                 KindRow {
                     kind: kind.name.clone(),
                     class: kind.class,
                     runtime: kind.runtime,
-                    tasks_seen: tasks_seen[index],
+                    // Samples see those that ran, snapshots those that lived long enough.
+                    tasks_seen: tasks_seen[index].max(life.map_or(0, |(_, seen)| *seen)),
                     cpu_ms: ms(*ns),
                     cpu_share: self.share(*ns),
                     cpu_share_ci95: interval(&self.whole, part),
-                    live_mean: None,
+                    live_mean: life.map(|(mean, _)| *mean),
                     stalls: stalls[index].0,
                     stalled_ms: ms(stalls[index].1),
                 }
@@ -110,7 +113,10 @@ impl Shares {
             .collect();
         rows.sort_by(|left, right| {
             let order = right.cpu_ms.total_cmp(&left.cpu_ms);
-            order.then_with(|| left.kind.cmp(&right.kind))
+            let alive = |row: &KindRow| row.live_mean.unwrap_or(0.0);
+            order
+                .then_with(|| alive(right).total_cmp(&alive(left)))
+                .then_with(|| left.kind.cmp(&right.kind))
         });
         rows
     }

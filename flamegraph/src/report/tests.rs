@@ -151,7 +151,7 @@ fn a_healthy_service_has_no_findings() {
     for (name, ns) in [("a", 40), ("b", 35), ("c", 25)] {
         let kind = Some(builder.kind(name, KindClass::Async, Some(0)));
         let key = WeightKey {
-            thread,
+            thread: Some(thread),
             state: State::OnCpu,
             kind,
             task: None,
@@ -172,7 +172,7 @@ fn an_idle_process_is_not_accused_of_its_last_percent() {
     let kind = Some(builder.kind("app::tick", KindClass::Async, Some(0)));
     let stack = sample::stack(&mut builder, &["async user app::tick"]);
     let key = WeightKey {
-        thread,
+        thread: Some(thread),
         state: State::OnCpu,
         kind,
         task: None,
@@ -268,7 +268,7 @@ proptest! {
             let kind = (kind > 0).then(|| {
                 builder.kind(&format!("kind{kind}"), KindClass::Async, Some(0))
             });
-            let key = WeightKey { thread, state: State::OnCpu, kind, task: None, stack };
+            let key = WeightKey { thread: Some(thread), state: State::OnCpu, kind, task: None, stack };
             builder.add_weight(key, second * 1_000_000_000, ns, 1 + (ns / 10_000_000) as u32);
         }
         let report = Report::of(&builder.finish(12_000_000_000));

@@ -1,7 +1,7 @@
 //! How busy the workers were, and how long they were held.
 
 use super::model::WorkerRow;
-use crate::profile::{Cause, Profile, State, ThreadRole};
+use crate::profile::{Cause, Profile, State, ThreadId, ThreadRole};
 
 /// The workers of all runtimes, those held longest first.
 pub(super) fn workers(profile: &Profile) -> Vec<WorkerRow> {
@@ -64,7 +64,9 @@ impl Times {
                 times.on_cpu[time.thread.index()] += time.on_cpu_ns;
             }
             for weight in &bucket.weights {
-                let thread = weight.key.thread.index();
+                let Some(thread) = weight.key.thread.map(ThreadId::index) else {
+                    continue;
+                };
                 match weight.key.state {
                     State::OnCpu => times.sampled[thread] += weight.ns,
                     State::Blocked => times.blocked[thread] += weight.ns,

@@ -1,10 +1,11 @@
 //! What stands above the boxes: title, facts, errors and the legend.
 
-use super::palette;
+use super::{WIDTH, palette};
 use crate::fold::Sort;
-use crate::printable::{count, duration, percent, printable};
+use crate::printable::{count, duration, percent, printable, task_seconds, tasks};
 use crate::profile::Profile;
 use crate::view::{Grouping, RuntimeFrames, View};
+use awaitscope_symbolizer::FrameKind;
 
 /// One line of text above the picture.
 #[derive(Debug)]
@@ -33,15 +34,15 @@ pub(super) const HEIGHT: usize = 126;
 pub(super) fn texts(profile: &Profile, view: View, total_ns: u64) -> Vec<Text> {
     let what = match view {
         View::Cpu => "CPU time by async stack",
-        View::Wait => "Waiting tasks by await point",
-        View::Wall => "Life of tasks",
+        View::Wait => "Where tasks wait",
+        View::Wall => "Where the life of tasks goes",
         View::Stall => "Stalls by the stack that held the worker",
     };
     let title = match &*profile.target.name {
         "" => what.to_owned(),
         name => format!("{}: {what}", printable(name)),
     };
-    let (errors, bad) = errors(profile);
+    let (errors, bad) = errors(profile, view);
     vec![
         Text {
             class: "head headline",
@@ -84,18 +85,33 @@ fn facts(profile: &Profile, view: View, total_ns: u64) -> String {
             duration(total_ns),
             duration(profile.options.stall_threshold_ns)
         )),
-        _ => facts.push(format!("{} on CPU", duration(total_ns))),
+        View::Cpu => facts.push(format!("{} on CPU", duration(total_ns))),
+        View::Wait | View::Wall => {
+            let did = if view == View::Wait {
+                "waiting"
+            } else {
+                "of life"
+            };
+            let mean = total_ns as f64 / covered(profile).max(1) as f64;
+            let (time, mean) = (task_seconds(total_ns), tasks(mean));
+            facts.push(format!("{time} {did}: {mean} on average"));
+        }
     }
-    facts.push(format!(
-        "{} samples at {} Hz",
-        count(profile.quality.samples),
-        profile.options.rate_hz
-    ));
+    if view != View::Wait {
+        facts.push(format!(
+            "{} samples at {} Hz",
+            count(profile.quality.samples),
+            profile.options.rate_hz
+        ));
+    }
+    if matches!(view, View::Wait | View::Wall) {
+        facts.push(format!("{} snapshots", count(profile.quality.snapshots)));
+    }
     facts.join("  ·  ")
 }
 
 /// What the recording could not see, and whether it is worth a warning.
-fn errors(profile: &Profile) -> (String, bool) {
+fn errors(profile: &Profile, view: View) -> (String, bool) {
     let quality = &profile.quality;
     let samples = quality.samples.max(1) as f64;
     let mut bad = false;
@@ -107,17 +123,35 @@ fn errors(profile: &Profile) -> (String, bool) {
             _ => format!("{what} {} ({})", count(number), percent(share)),
         }
     };
-    let errors = [
-        error("lost", quality.lost, samples + quality.lost as f64),
-        error("truncated stacks", quality.truncated, samples),
-        error("unsymbolized", quality.unsymbolized_samples, samples),
-    ]
-    .join("  ·  ");
-    (errors, bad)
+    let mut errors = Vec::new();
+    if view != View::Wait {
+        errors.extend([
+            error("lost", quality.lost, samples + quality.lost as f64),
+            error("truncated stacks", quality.truncated, samples),
+            error("unsymbolized", quality.unsymbolized_samples, samples),
+        ]);
+    }
+    if matches!(view, View::Wait | View::Wall) {
+        let tasks = quality.snapshot_tasks.max(1) as f64;
+        errors.extend([
+            error("torn tasks", quality.torn_tasks, tasks),
+            error("await point not known", quality.unresolved_tasks, tasks),
+        ]);
+    }
+    (errors.join("  ·  "), bad)
+}
+
+/// How much time the snapshots stand for.
+pub(super) fn covered(profile: &Profile) -> u64 {
+    profile
+        .waiting
+        .as_ref()
+        .map_or(0, |waiting| waiting.covered_ns)
 }
 
 /// The legend: the sorts that are in the picture.
 pub(super) fn legend(
+    view: View,
     grouping: Grouping,
     runtime_frames: RuntimeFrames,
     shown: impl Fn(Sort) -> bool,
@@ -132,22 +166,45 @@ pub(super) fn legend(
         RuntimeFrames::Folded => "runtime (folded into its caller)",
         RuntimeFrames::Shown => "runtime",
     };
+    let mut entries: Vec<(Sort, &str)> = Vec::new();
+    entries.extend(group.map(|name| (Sort::Group, name)));
+    match view {
+        View::Cpu | View::Stall => entries.extend(palette::LEGEND.into_iter().filter(|entry| {
+            // What a picture of running code always tells apart.
+            entry.0 != Sort::Frame(FrameKind::Leaf) || shown(entry.0)
+        })),
+        View::Wait | View::Wall => {
+            let (is_async, sync) = (FrameKind::Async, Sort::Frame(FrameKind::Sync));
+            entries.push((Sort::Frame(is_async), "async function"));
+            let in_it = |sort| shown(sort) || sort == Sort::OnCpu && shown(sync);
+            entries.extend(palette::WAITS.into_iter().filter(|entry| in_it(entry.0)));
+            let runtime = Sort::Frame(FrameKind::Runtime);
+            entries.extend(shown(runtime).then_some((runtime, "runtime")));
+        }
+    }
+    for entry in &mut entries {
+        if entry.1 == "runtime" {
+            entry.1 = folded;
+        }
+    }
+    chips(&entries)
+}
+
+/// The entries of a legend, side by side.
+fn chips(entries: &[(Sort, &str)]) -> Vec<Chip> {
+    // About seven pixels a letter, and the chip.
+    let width = |text: &str| 18.0 + 6.6 * text.chars().count() as f64;
+    let all: f64 = entries.iter().map(|(_, text)| width(text)).sum();
+    let gap = (WIDTH - all) / entries.len().max(1) as f64;
     let mut chips = Vec::new();
     let mut x = 10.0;
-    let group = group.map(|name| (Sort::Group, name));
-    let kinds = palette::LEGEND.into_iter().filter(|&(sort, _)| {
-        // What a picture of running code always tells apart.
-        !matches!(sort, Sort::Frame(awaitscope_symbolizer::FrameKind::Leaf)) || shown(sort)
-    });
-    for (sort, name) in group.into_iter().chain(kinds) {
-        let text = if name == "runtime" { folded } else { name };
+    for (sort, text) in entries {
         chips.push(Chip {
             x,
-            color: palette::pure(sort),
-            text: text.to_owned(),
+            color: palette::pure(*sort),
+            text: (*text).to_owned(),
         });
-        // The chip, and about seven pixels a letter.
-        x += 18.0 + 6.6 * text.chars().count() as f64 + 18.0;
+        x += width(text) + gap.clamp(6.0, 18.0);
     }
     chips
 }

@@ -2,35 +2,58 @@
 
 use crate::fold::{Node, Sort};
 use crate::path::segments;
-use crate::printable::{duration, percent, printable};
+use crate::printable::{duration, percent, printable, task_seconds, tasks};
 use crate::profile::Profile;
 use awaitscope_symbolizer::FrameKind;
+use awaitscope_symbolizer::snapshot::WaitsOn;
+
+/// What the widths of a picture stand for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scale<'a> {
+    /// What shares are shares of.
+    pub(super) whole: &'a str,
+    /// Widths are tasks × time, over so many nanoseconds.
+    pub(super) covered: Option<u64>,
+}
+
+impl Scale<'_> {
+    fn time(self, ns: u64) -> String {
+        match self.covered {
+            None => duration(ns),
+            Some(_) => task_seconds(ns),
+        }
+    }
+}
 
 /// Lines of the source that a tooltip names.
 const LINES: usize = 4;
 
 /// The tooltip: the full name on the first line, then the places in the source,
 /// and the numbers on the last. `frames.js` relies on that order.
-pub(super) fn tooltip(profile: &Profile, node: &Node, total_ns: u64, whole: &str) -> String {
+pub(super) fn tooltip(profile: &Profile, node: &Node, total_ns: u64, scale: Scale<'_>) -> String {
     let mut tooltip = printable(&node.name).into_owned();
     let places = places(profile, node);
     for (place, ns) in places.iter().take(LINES) {
         tooltip.push('\n');
         tooltip.push_str(&printable(place));
         if places.len() > 1 {
-            tooltip.push_str(&format!("  ({})", duration(*ns)));
+            tooltip.push_str(&format!("  ({})", scale.time(*ns)));
         }
     }
     if places.len() > LINES {
         tooltip.push_str(&format!("\nand {} more lines", places.len() - LINES));
     }
-    tooltip.push_str(&format!("\n{}", duration(node.total_ns)));
+    tooltip.push_str(&format!("\n{}", scale.time(node.total_ns)));
     if node.sort != Sort::All {
         let share = node.total_ns as f64 / total_ns.max(1) as f64;
-        tooltip.push_str(&format!(" · {} of {whole}", percent(share)));
+        tooltip.push_str(&format!(" · {} of {}", percent(share), scale.whole));
+    }
+    if let Some(covered) = scale.covered {
+        let mean = node.total_ns as f64 / covered.max(1) as f64;
+        tooltip.push_str(&format!(" · {} on average", tasks(mean)));
     }
     if node.own_ns > 0 && node.own_ns < node.total_ns {
-        tooltip.push_str(&format!(" · {} in itself", duration(node.own_ns)));
+        tooltip.push_str(&format!(" · {} in itself", scale.time(node.own_ns)));
     }
     tooltip.push_str(match node.sort {
         Sort::All | Sort::Group => "",
@@ -39,6 +62,17 @@ pub(super) fn tooltip(profile: &Profile, node: &Node, total_ns: u64, whole: &str
         Sort::Frame(FrameKind::Leaf) => " · waited for",
         Sort::Frame(FrameKind::Runtime) => " · runtime",
         Sort::Frame(FrameKind::Kernel) => " · kernel",
+        Sort::OnCpu => " · on CPU",
+        Sort::Blocked => " · holds its worker without running",
+        Sort::Ready => " · ready, but no worker runs it",
+        Sort::Waits(None) => " · waits",
+        Sort::Waits(Some(WaitsOn::Timer)) => " · waits for a timer",
+        Sort::Waits(Some(WaitsOn::Socket)) => " · waits for a socket",
+        Sort::Waits(Some(WaitsOn::Lock)) => " · waits for a lock",
+        Sort::Waits(Some(WaitsOn::Channel)) => " · waits for a channel",
+        Sort::Waits(Some(WaitsOn::Task)) => " · waits for a task",
+        Sort::Waits(Some(WaitsOn::Io)) => " · waits for input or output",
+        Sort::Waits(Some(WaitsOn::Other)) => " · waits for something else",
     });
     tooltip
 }

@@ -16,6 +16,7 @@ use crate::printable::duration;
 use crate::profile::Profile;
 use crate::view::{Grouping, RuntimeFrames, View};
 use inferno::flamegraph::{Direction, Options, from_lines};
+use label::Scale;
 use layout::Layout;
 use rewrite::Picture;
 
@@ -58,19 +59,25 @@ pub fn flamegraph(profile: &Profile, options: FlamegraphOptions) -> Result<Strin
     }
     let layout = Layout::of(&nodes);
     let svg = lay_out(&layout)?;
-    let whole = match options.view {
-        View::Stall => "the time workers were held",
-        _ => "the CPU time",
+    let covered = Some(header::covered(profile));
+    let (whole, covered) = match options.view {
+        View::Cpu => ("the CPU time", None),
+        View::Stall => ("the time workers were held", None),
+        View::Wait => ("the waiting time", covered),
+        View::Wall => ("the life of tasks", covered),
     };
     let picture = Picture {
         profile,
         nodes: &nodes,
         boxes: &layout.boxes,
         texts: header::texts(profile, options.view, total_ns),
-        legend: header::legend(options.grouping, options.runtime_frames, |sort| {
-            layout.boxes.iter().any(|&index| nodes[index].sort == sort)
-        }),
-        whole,
+        legend: header::legend(
+            options.view,
+            options.grouping,
+            options.runtime_frames,
+            |sort| layout.boxes.iter().any(|&index| nodes[index].sort == sort),
+        ),
+        scale: Scale { whole, covered },
         shift: (header::HEIGHT as i64) - (INFERNO_HEAD + FRAME_HEIGHT) as i64,
         letters: WIDTH / (FONT_SIZE as f64 * LETTER_WIDTH),
     };
@@ -101,15 +108,18 @@ fn lay_out(layout: &Layout) -> Result<String, Error> {
 /// No stalls is good news and worth a picture; no samples is no result.
 fn nothing(profile: &Profile, view: View) -> Result<String, Error> {
     match view {
-        View::Stall if !profile.runtimes.is_empty() => {}
-        View::Stall => return Err(Error::NoRuntime),
-        _ => return Err(Error::NoSamples),
+        View::Stall if profile.runtimes.is_empty() => return Err(Error::NoRuntime),
+        View::Cpu => return Err(Error::NoSamples),
+        View::Stall | View::Wait | View::Wall => {}
     }
     let texts = header::texts(profile, view, 0);
-    let said = format!(
-        "No poll held its worker for {} or more.",
-        duration(profile.options.stall_threshold_ns)
-    );
+    let said = match view {
+        View::Wait | View::Wall => "No task was seen in any snapshot.".to_owned(),
+        View::Cpu | View::Stall => format!(
+            "No poll held its worker for {} or more.",
+            duration(profile.options.stall_threshold_ns)
+        ),
+    };
     rewrite::notice(texts, &said)
 }
 
@@ -117,7 +127,7 @@ fn nothing(profile: &Profile, view: View) -> Result<String, Error> {
 mod tests {
     use super::*;
     use crate::profile::{State, ThreadRole, WeightKey};
-    use crate::sample;
+    use crate::sample::{self, waits};
     use quick_xml::Reader;
     use quick_xml::events::Event;
 
@@ -256,7 +266,7 @@ mod tests {
         let thread = builder.thread(1, "]]><script>\u{0}", ThreadRole::Other);
         let stack = sample::stack(&mut builder, frames);
         let key = WeightKey {
-            thread,
+            thread: Some(thread),
             state: State::OnCpu,
             kind: None,
             task: None,
@@ -329,6 +339,75 @@ mod tests {
             texts(&svg)
                 .iter()
                 .any(|text| text == "No poll held its worker for 10.0 ms or more.")
+        );
+    }
+
+    fn draw_waits(view: View) -> String {
+        let options = FlamegraphOptions {
+            view,
+            ..FlamegraphOptions::default()
+        };
+        flamegraph(&waits::service(), options).unwrap()
+    }
+
+    #[test]
+    fn waiting_is_counted_in_task_seconds_and_coloured_by_what_is_waited_for() {
+        let svg = draw_waits(View::Wait);
+        let lines = texts(&svg);
+        let says = |what: &str| lines.iter().any(|text| text.contains(what));
+        for what in [
+            "app: Where tasks wait",
+            "task-seconds waiting: ",
+            "101 snapshots",
+            "torn tasks 0",
+            "async function",
+            "timer",
+            "socket",
+            "lock",
+            "channel",
+            "task",
+        ] {
+            assert!(says(what), "{what}");
+        }
+        assert!(!says("on CPU"), "nothing runs in this picture");
+        let sleep = element(&svg, "tokio::time::sleep::Sleep");
+        assert!(sleep.contains("class=\"waits\""), "{sleep}");
+        assert!(
+            sleep.contains("\n10.0 task-seconds · 1.0 % of the waiting time · 1.00 tasks on average · waits for a timer"),
+            "{sleep}"
+        );
+    }
+
+    #[test]
+    fn the_wall_view_tells_running_blocked_ready_and_waiting_apart() {
+        let svg = draw_waits(View::Wall);
+        let lines = texts(&svg);
+        for what in ["on CPU", "blocks its worker", "ready, no worker", "lock"] {
+            assert!(lines.iter().any(|text| text == what), "{what}");
+        }
+        for (name, class) in [
+            ("[ready, waits for a worker]", "ready"),
+            ("std::fs::write", "blocked"),
+            ("app::render", "sync"),
+            ("[on CPU]", "on-cpu"),
+        ] {
+            let found = element(&svg, name);
+            assert!(found.contains(&format!("class=\"{class}\"")), "{found}");
+        }
+        let chips: Vec<&str> = svg
+            .split("<g id=\"legend\">")
+            .nth(1)
+            .unwrap()
+            .split("</g>")
+            .next()
+            .unwrap()
+            .split(" x=\"")
+            .skip(1)
+            .collect();
+        let last = chips.last().unwrap().split('"').next().unwrap();
+        assert!(
+            last.parse::<f64>().unwrap() < 1100.0,
+            "the legend fits: {last}"
         );
     }
 }

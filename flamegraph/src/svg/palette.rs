@@ -2,6 +2,7 @@
 
 use crate::fold::Sort;
 use awaitscope_symbolizer::FrameKind;
+use awaitscope_symbolizer::snapshot::WaitsOn;
 
 /// A colour as hue (degrees), saturation and lightness (percent).
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +17,21 @@ pub(super) const LEGEND: [(Sort, &str); 5] = [
     (Sort::Frame(FrameKind::Runtime), "runtime"),
 ];
 
+/// The same, for what waits.
+pub(super) const WAITS: [(Sort, &str); 11] = [
+    (Sort::OnCpu, "on CPU"),
+    (Sort::Frame(FrameKind::Kernel), "on CPU, kernel"),
+    (Sort::Blocked, "blocks its worker"),
+    (Sort::Ready, "ready, no worker"),
+    (Sort::Waits(Some(WaitsOn::Timer)), "timer"),
+    (Sort::Waits(Some(WaitsOn::Socket)), "socket"),
+    (Sort::Waits(Some(WaitsOn::Lock)), "lock"),
+    (Sort::Waits(Some(WaitsOn::Channel)), "channel"),
+    (Sort::Waits(Some(WaitsOn::Task)), "task"),
+    (Sort::Waits(Some(WaitsOn::Io)), "io"),
+    (Sort::Waits(Some(WaitsOn::Other)), "other"),
+];
+
 fn base(sort: Sort) -> Hsl {
     match sort {
         Sort::All => Hsl(220.0, 14.0, 90.0),
@@ -25,6 +41,17 @@ fn base(sort: Sort) -> Hsl {
         Sort::Frame(FrameKind::Leaf) => Hsl(168.0, 46.0, 67.0),
         Sort::Frame(FrameKind::Kernel) => Hsl(350.0, 78.0, 80.0),
         Sort::Frame(FrameKind::Runtime) => Hsl(214.0, 16.0, 82.0),
+        Sort::OnCpu => Hsl(38.0, 92.0, 72.0),
+        Sort::Blocked => Hsl(352.0, 62.0, 42.0),
+        Sort::Ready => Hsl(54.0, 96.0, 68.0),
+        Sort::Waits(Some(WaitsOn::Timer)) => Hsl(192.0, 58.0, 74.0),
+        Sort::Waits(Some(WaitsOn::Socket)) => Hsl(150.0, 44.0, 66.0),
+        Sort::Waits(Some(WaitsOn::Lock)) => Hsl(4.0, 84.0, 71.0),
+        Sort::Waits(Some(WaitsOn::Channel)) => Hsl(84.0, 50.0, 67.0),
+        Sort::Waits(Some(WaitsOn::Task)) => Hsl(304.0, 48.0, 77.0),
+        Sort::Waits(Some(WaitsOn::Io)) => Hsl(26.0, 40.0, 66.0),
+        Sort::Waits(Some(WaitsOn::Other)) => Hsl(210.0, 28.0, 74.0),
+        Sort::Waits(None) => Hsl(220.0, 8.0, 76.0),
     }
 }
 
@@ -38,6 +65,10 @@ pub(super) fn class(sort: Sort) -> &'static str {
         Sort::Frame(FrameKind::Leaf) => "leaf",
         Sort::Frame(FrameKind::Kernel) => "kernel",
         Sort::Frame(FrameKind::Runtime) => "runtime",
+        Sort::OnCpu => "on-cpu",
+        Sort::Blocked => "blocked",
+        Sort::Ready => "ready",
+        Sort::Waits(_) => "waits",
     }
 }
 
@@ -54,6 +85,10 @@ pub(super) fn color(sort: Sort, name: &str) -> String {
         Sort::All => (0.0, 0.0),
         Sort::Group => (4.0, 2.5),
         Sort::Frame(FrameKind::Runtime) => (6.0, 2.5),
+        Sort::OnCpu | Sort::Ready => (0.0, 0.0),
+        Sort::Blocked => (3.0, 3.0),
+        // Their hue says what they are.
+        Sort::Waits(_) => (4.0, 3.0),
         Sort::Frame(_) => (9.0, 3.5),
     };
     let hash = fnv(name);

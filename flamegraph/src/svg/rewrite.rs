@@ -6,7 +6,7 @@
 //! node, and the picture its own head. Zooming and searching stay inferno's.
 
 use super::header::{self, Chip, Text};
-use super::label;
+use super::label::{self, Scale};
 use super::palette;
 use crate::error::Error;
 use crate::fold::Node;
@@ -24,8 +24,8 @@ pub(super) struct Picture<'a> {
     pub(super) boxes: &'a [usize],
     pub(super) texts: Vec<Text>,
     pub(super) legend: Vec<Chip>,
-    /// What shares are shares of.
-    pub(super) whole: &'a str,
+    /// What widths stand for.
+    pub(super) scale: Scale<'a>,
     /// How far the boxes move, so that there is room for the head.
     pub(super) shift: i64,
     /// How many letters fit into the whole width, without a script to measure.
@@ -139,7 +139,7 @@ impl Picture<'_> {
         }
         write(out, Event::Start(group))?;
         let total = self.nodes.first().map_or(0, |root| root.total_ns);
-        let tooltip = label::tooltip(self.profile, node, total, self.whole);
+        let tooltip = label::tooltip(self.profile, node, total, self.scale);
         element(out, BytesStart::new("title"), &tooltip)?;
         let room = self.rect(rect, node, out)?;
         let mut label = BytesStart::new("text");

@@ -1,5 +1,7 @@
 //! From what a session has seen to a profile.
 
+mod waiting;
+
 use crate::builder::ProfileBuilder;
 use crate::profile::{
     Cause, FrameId, KindClass, KindId, Profile, RecordingOptions, RuntimeInfo, StackId, Stall,
@@ -25,7 +27,11 @@ pub fn profile_of(
     notes: Vec<String>,
 ) -> Profile {
     let mut builder = ProfileBuilder::new(target, options, start_unix_ns);
-    builder.widen_stretches(u64::from(outcome.stretch) * SECOND);
+    let stretch = outcome
+        .waiting
+        .as_ref()
+        .map_or(1, |waiting| waiting.stretch);
+    builder.widen_stretches(u64::from(outcome.stretch.max(stretch)) * SECOND);
     builder.set_runtimes(runtimes(outcome));
     quality(&mut builder, outcome, notes);
     let mut making = Making {
@@ -41,6 +47,9 @@ pub fn profile_of(
     }
     for stall in &outcome.stalls {
         making.stall(stall);
+    }
+    if let Some(waiting) = &outcome.waiting {
+        making.waiting(waiting);
     }
     making.builder.finish(duration_ns)
 }
@@ -82,7 +91,7 @@ impl Making<'_> {
         let thread = self.thread(group.tid);
         self.builder.add_weight(
             WeightKey {
-                thread,
+                thread: Some(thread),
                 state: State::OnCpu,
                 kind,
                 task,

@@ -1,5 +1,7 @@
 //! A made-up recording that looks like a real one, for the tests.
 
+pub(crate) mod waits;
+
 use crate::{
     Cause, KindClass, Profile, ProfileBuilder, RecordingOptions, RuntimeInfo, StackId, Stall,
     State, Target, ThreadRole, WeightKey,
@@ -156,7 +158,7 @@ pub(crate) fn service() -> Profile {
                 let count = (ns / 10_101_010 + 1) as u32;
                 samples += u64::from(count);
                 let key = WeightKey {
-                    thread,
+                    thread: Some(thread),
                     state: State::OnCpu,
                     kind,
                     task,
@@ -206,7 +208,7 @@ pub(crate) fn service() -> Profile {
         });
         if cause == Cause::Syscall {
             let key = WeightKey {
-                thread,
+                thread: Some(thread),
                 state: State::Blocked,
                 kind: Some(kind),
                 task,

@@ -9,6 +9,7 @@ mod naming;
 mod output;
 mod recording;
 mod status;
+mod stop;
 mod target;
 
 use args::{Cli, Command};

@@ -1,5 +1,6 @@
 //! The recording loop: looks at the process every few milliseconds on this
-//! thread, and thinks about what it saw on another.
+//! thread, and thinks about what it saw on another. A plain loop that sleeps costs half of one that
+//! has a runtime wait for its timer and for signals; these have a thread of their own ([`Stop`]).
 
 use crate::about::{About, target};
 use crate::args::WatchArgs;
@@ -7,6 +8,7 @@ use crate::capture::Keeper;
 use crate::naming;
 use crate::output;
 use crate::status::Status;
+use crate::stop::Stop;
 use anyhow::{Context, Result, anyhow};
 use awaitscope_flamegraph::{Profile, RecordingOptions};
 use awaitscope_sampler::{
@@ -22,11 +24,15 @@ use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{SignalKind, signal};
 
 /// How many looks fall into a stall of the threshold's length: each of its ends is known to
 /// within half a period between two looks.
 const LOOKS_PER_STALL: u32 = 3;
+
+/// A look may come later by this part of the time between two, so that it can be had together with
+/// a tick of the kernel's that comes anyway: a timer of its own is an exit from a virtual machine to
+/// set, and an interrupt.
+const SLACK: u64 = 5;
 
 /// How much of a sleeping thread's stack is read: it costs a few microseconds.
 const SLEEPING_STACK: u32 = 256 << 10;
@@ -172,15 +178,12 @@ impl Recording {
                 })
                 .context("cannot start a thread")?
         };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start the recording loop")?;
+        let stop = Stop::listen()?;
         if self.options.kernel {
             read_kernel_names(Arc::clone(&self.process));
         }
         let mut held = Batch::default();
-        let looked = runtime.block_on(self.look(&batches, &mut held, &glance));
+        let looked = self.look(&stop, &batches, &mut held, &glance);
         let duration = self.began.elapsed();
         if let Err(error) = &looked {
             output::note(&format!("the recording ends early: {error}"));
@@ -206,26 +209,20 @@ impl Recording {
         })
     }
 
-    async fn look(
+    fn look(
         &mut self,
+        stop: &Stop,
         batches: &Sender<Batch>,
         held: &mut Batch,
         glance: &Mutex<Glance>,
     ) -> Result<()> {
         let mut sent = Instant::now();
         let mut status = Status::new();
-        let mut ticks = tokio::time::interval(self.period);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
+        // Without it the looks are as good, and somewhat dearer.
+        let _ = nix::sys::prctl::set_timerslack(self.period.as_nanos() as u64 / SLACK);
         let end = self.duration.map(|duration| self.began + duration);
-        loop {
-            tokio::select! {
-                biased;
-                _ = interrupt.recv() => return Ok(()),
-                _ = terminate.recv() => return Ok(()),
-                _ = ticks.tick() => {}
-            }
+        while !stop.is_told() {
+            let next = Instant::now() + self.period;
             held.append(self.watcher.look()?);
             if held.is_urgent() || sent.elapsed() >= PATIENCE {
                 sent = Instant::now();
@@ -239,7 +236,9 @@ impl Recording {
                 return Ok(());
             }
             status.show(left, *glance.lock().unwrap_or_else(PoisonError::into_inner));
+            std::thread::park_timeout(next.saturating_duration_since(Instant::now()));
         }
+        Ok(())
     }
 }
 

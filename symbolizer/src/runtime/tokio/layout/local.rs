@@ -8,6 +8,7 @@
 use super::find;
 use crate::module::Symbol;
 use crate::types::Types;
+use awaitscope_sampler::Avma;
 use gimli::Reader;
 
 /// The way from a thread to the head of the queue.
@@ -23,6 +24,12 @@ pub(in crate::runtime::tokio) struct LocalLayout {
 }
 
 impl LocalLayout {
+    /// Where the pointer stands that is null while a thread polls no `LocalSet`. `block` is the
+    /// thread's block of the module.
+    pub fn current(&self, block: Avma) -> Option<Avma> {
+        block.checked_add(self.tls_offset)
+    }
+
     /// `None` where the debug information has no types of it.
     pub fn find<R: Reader<Offset = usize>>(
         types: &mut Types<R>,

@@ -39,7 +39,7 @@ impl LocalSets {
 
 /// The head of the queue, counted from one.
 fn head(local: &LocalLayout, block: Avma, memory: &dyn ReadMemory) -> Option<u64> {
-    let context = memory.read_word(block.checked_add(local.tls_offset)?)?;
+    let context = memory.read_word(local.current(block)?)?;
     let shared = Avma(context.checked_add(local.shared)?);
     let shared = (context != 0).then(|| memory.read_word(shared)).flatten()?;
     let head = memory.read_word(Avma(shared.checked_add(local.head)?))?;

@@ -128,8 +128,11 @@ impl ProgressReader for Workers {
                 };
                 // The tick has 32 bits, a queue has fewer slots than that.
                 let block = Avma(thread.tls_base.0.wrapping_sub(self.block));
-                let position = self.local.position(block, memory).unwrap_or(0);
-                let epoch = tick ^ position << 32;
+                let position = match context.local {
+                    Some(0) => None,
+                    _ => self.local.position(block, memory),
+                };
+                let epoch = tick ^ position.unwrap_or(0) << 32;
                 Some((
                     thread.tid,
                     Progress {
@@ -148,48 +151,51 @@ impl Workers {
         threads: &[ThreadBase],
         memory: &dyn ReadMemory,
     ) -> Vec<Option<SeenContext>> {
+        /// How many words are read of a thread.
+        const WORDS: usize = 5;
+        let block = |thread: &ThreadBase| Avma(thread.tls_base.0.wrapping_sub(self.block));
         let words = |thread: &ThreadBase| {
-            let context = Avma(
-                (thread.tls_base.0.wrapping_sub(self.block)).wrapping_add(self.layout.tls_offset),
-            );
+            let context = Avma(block(thread).0.wrapping_add(self.layout.tls_offset));
             let core = self.cores.get(&thread.tid);
             [
                 Avma(context.0.wrapping_add(self.layout.task_id)),
                 Avma(context.0.wrapping_add(self.layout.scheduler)),
                 core.map_or(Avma(0), |core| core.slot),
                 core.map_or(Avma(0), |core| core.tick),
+                match &self.local {
+                    LocalSets::Known(local) => local.current(block(thread)).unwrap_or(Avma(0)),
+                    LocalSets::None | LocalSets::Unknown(_) => Avma(0),
+                },
             ]
         };
-        let mut values = vec![[[0u8; 8]; 4]; threads.len()];
-        let mut requests = Vec::with_capacity(threads.len() * 4);
-        for (thread, values) in threads.iter().zip(&mut values) {
-            for (address, value) in words(thread).into_iter().zip(values) {
+        let mut bytes = vec![[[0u8; 8]; WORDS]; threads.len()];
+        let mut done = vec![[false; WORDS]; threads.len()];
+        let mut requests = Vec::with_capacity(threads.len() * WORDS);
+        let mut places = Vec::with_capacity(threads.len() * WORDS);
+        for (index, (thread, bytes)) in threads.iter().zip(&mut bytes).enumerate() {
+            for (word, (address, into)) in words(thread).into_iter().zip(bytes).enumerate() {
                 if address.0 != 0 {
-                    requests.push(ReadRequest::new(address, value));
+                    places.push((index, word));
+                    requests.push(ReadRequest::new(address, into));
                 }
             }
         }
         memory.read_many(&mut requests);
-        let done: std::collections::HashSet<Avma> = requests
-            .iter()
-            .filter(|request| request.done)
-            .map(|request| request.address)
-            .collect();
+        for ((index, word), request) in places.into_iter().zip(&requests) {
+            done[index][word] = request.done;
+        }
         threads
             .iter()
-            .zip(&values)
-            .map(|(thread, values)| {
-                let addresses = words(thread);
-                let value = |index: usize| {
-                    done.contains(&addresses[index])
-                        .then(|| u64::from_le_bytes(values[index]))
-                };
+            .zip(bytes.iter().zip(done))
+            .map(|(thread, (bytes, done))| {
+                let value = |index: usize| done[index].then(|| u64::from_le_bytes(bytes[index]));
                 let tick_size = self.cores.get(&thread.tid).map_or(8, |core| core.tick_size);
                 Some(SeenContext {
                     task: value(0)?,
                     scheduler: value(1)?,
                     core: value(2),
                     tick: value(3).map(|tick| narrow(tick, tick_size)),
+                    local: value(4),
                 })
             })
             .collect()
@@ -225,6 +231,8 @@ struct SeenContext {
     scheduler: u64,
     core: Option<u64>,
     tick: Option<u64>,
+    /// What it polls of a `LocalSet`: zero while it polls none.
+    local: Option<u64>,
 }
 
 fn read_tick(core: &CoreAt, memory: &dyn ReadMemory) -> Option<u64> {

@@ -47,14 +47,23 @@ pub(in crate::runtime::tokio) fn pointer_to<R: Reader<Offset = usize>>(
     })
 }
 
-/// The member `member` of `outer`, or of what `outer` holds by value.
+/// The member `member` of `outer`, or of what `outer` holds by value, with its type.
+pub(in crate::runtime::tokio) fn within<R: Reader<Offset = usize>>(
+    types: &mut Types<R>,
+    outer: TypeId,
+    member: &str,
+) -> Option<(u64, TypeId)> {
+    let (offset, found) = search(types, outer, 0, &mut |types, id| types.member(id, member))?;
+    Some((offset.checked_add(found.offset)?, found.type_id))
+}
+
+/// Where that member stands.
 pub(in crate::runtime::tokio) fn member_within<R: Reader<Offset = usize>>(
     types: &mut Types<R>,
     outer: TypeId,
     member: &str,
 ) -> Option<u64> {
-    let (offset, found) = search(types, outer, 0, &mut |types, id| types.member(id, member))?;
-    offset.checked_add(found.offset)
+    within(types, outer, member).map(|(offset, _)| offset)
 }
 
 fn offset_of_type<R: Reader<Offset = usize>>(

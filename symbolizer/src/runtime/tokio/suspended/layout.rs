@@ -1,5 +1,7 @@
 //! Where Tokio's structures keep their lists of tasks, by the names of their members.
 
+use super::queues::{CoreLayout, QueueLayout};
+use super::tagged::{Shift, Tagged, tagged};
 use crate::module::Symbol;
 use crate::runtime::tokio::layout::find;
 use crate::types::{TypeId, Types};
@@ -52,33 +54,12 @@ pub(super) struct WorkerWay {
     /// does not know it itself.
     pub worker: Option<u64>,
     pub way: Way,
-}
-
-/// A value of one of several shapes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tagged<T> {
-    /// Offset and size of what tells them apart.
-    pub tag: Option<(u64, u64)>,
-    /// By the tag's value; `None` is the shape that all other values mean. A shape
-    /// without anything in it is there as well, with its value.
-    pub arms: Vec<(Option<u64>, Option<T>)>,
-}
-
-impl<T> Tagged<T> {
-    /// What stands in a value whose words `read` gives by offset and size.
-    pub fn pick(&self, read: impl Fn(u64, u64) -> Option<u64>) -> Option<&T> {
-        let Some((offset, size)) = self.tag else {
-            return self.arms.first()?.1.as_ref();
-        };
-        let value = read(offset, size)?;
-        let exact = self.arms.iter().find(|(tag, _)| *tag == Some(value));
-        let found = exact.or_else(|| self.arms.iter().find(|(tag, _)| tag.is_none()));
-        found?.1.as_ref()
-    }
+    /// Where the context has the pointer to the worker's core, if it has that.
+    pub core: Option<(u64, CoreLayout)>,
 }
 
 /// A scheduler; offsets count from the `ArcInner` that holds its handle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SchedulerLayout {
     /// The type of that `ArcInner`.
     arc: TypeId,
@@ -88,6 +69,7 @@ pub(super) struct SchedulerLayout {
     pub owned: OwnedLayout,
     /// How many workers it has: the length of a list of them, if there is one.
     pub workers: Option<u64>,
+    pub queues: QueueLayout,
 }
 
 /// `OwnedTasks`: tasks in lists that are chosen by the task's id.
@@ -198,35 +180,6 @@ impl ThreadLayout {
     }
 }
 
-/// The shapes of an enum, each with what `arm` finds in it; offsets that count from
-/// the shape's beginning are made to count from that of the value.
-fn tagged<R: Reader<Offset = usize>, T: Shift>(
-    types: &mut Types<R>,
-    enumeration: TypeId,
-    mut arm: impl FnMut(&mut Types<R>, TypeId) -> Option<T>,
-) -> Option<Tagged<T>> {
-    let variants = types.variants(enumeration)?;
-    let arms = variants.variants.iter().map(|variant| {
-        let found = arm(types, variant.type_id);
-        (variant.value, found.and_then(|f| f.shift(variant.offset)))
-    });
-    Some(Tagged {
-        arms: arms.collect(),
-        tag: variants.discriminant,
-    })
-}
-
-/// Something that begins with an offset.
-trait Shift: Sized {
-    fn shift(self, by: u64) -> Option<Self>;
-}
-
-impl Shift for u64 {
-    fn shift(self, by: u64) -> Option<Self> {
-        self.checked_add(by)
-    }
-}
-
 impl Shift for Way {
     fn shift(self, by: u64) -> Option<Self> {
         let pointer = self.pointer.checked_add(by)?;
@@ -236,15 +189,18 @@ impl Shift for Way {
 
 impl Shift for WorkerWay {
     fn shift(self, by: u64) -> Option<Self> {
-        Some(match self.worker {
-            Some(worker) => Self {
-                worker: Some(worker.checked_add(by)?),
-                ..self
-            },
-            None => Self {
-                way: self.way.shift(by)?,
-                ..self
-            },
+        let way = match self.worker {
+            Some(_) => self.way,
+            None => self.way.shift(by)?,
+        };
+        let worker = self.worker.map(|worker| worker.checked_add(by));
+        let core = self
+            .core
+            .map(|(slot, core)| Some((slot.checked_add(by)?, core)));
+        Some(Self {
+            worker: worker.map_or(Some(None), |worker| worker.map(Some))?,
+            way,
+            core: core.flatten(),
         })
     }
 }
@@ -273,25 +229,34 @@ fn worker_way<R: Reader<Offset = usize>>(
     schedulers: &mut Vec<SchedulerLayout>,
 ) -> Option<WorkerWay> {
     let (to_context, context) = types.walk(payload, &["__0"])?;
-    if let Some((to_handle, handle)) = types.walk(context, &["handle"]) {
-        let way = way(types, handle, schedulers)?;
-        return Some(WorkerWay {
+    let core = types.walk(context, &["core", "value"]);
+    let core = core.and_then(|(at, cell)| {
+        let (slot, core) = find::pointer_to(types, cell, "tick")?;
+        Some((at.checked_add(slot)?, CoreLayout::find(types, core)?))
+    });
+    let found = match types.walk(context, &["handle"]) {
+        Some((to_handle, handle)) => WorkerWay {
             worker: None,
-            way: way.shift(to_context.checked_add(to_handle)?)?,
-        });
-    }
-    let (to_worker, worker) = types.walk(context, &["worker"])?;
-    let (to_pointer, arc) = find::pointer_to(types, worker, "data")?;
-    let (to_handle, handle) = types.walk(arc, &["data", "handle"])?;
-    let worker = to_context.checked_add(to_worker)?.checked_add(to_pointer)?;
-    Some(WorkerWay {
-        worker: Some(worker),
-        way: way(types, handle, schedulers)?.shift(to_handle)?,
-    })
+            way: way(types, handle, schedulers)?.shift(to_handle)?,
+            core,
+        },
+        None => {
+            let (to_worker, worker) = types.walk(context, &["worker"])?;
+            let (to_pointer, arc) = find::pointer_to(types, worker, "data")?;
+            let (to_handle, handle) = types.walk(arc, &["data", "handle"])?;
+            WorkerWay {
+                worker: Some(to_worker.checked_add(to_pointer)?),
+                way: way(types, handle, schedulers)?.shift(to_handle)?,
+                core,
+            }
+        }
+    };
+    found.shift(to_context)
 }
 
 impl SchedulerLayout {
     fn find<R: Reader<Offset = usize>>(types: &mut Types<R>, arc: TypeId) -> Option<Self> {
+        let (to_handle, handle) = types.walk(arc, &["data"])?;
         let (to_shared, shared) = types.walk(arc, &["data", "shared"])?;
         let (to_owned, owned) = types.walk(shared, &["owned"])?;
         let workers = types.walk(shared, &["remotes", "length"]);
@@ -305,6 +270,7 @@ impl SchedulerLayout {
             strong: types.walk(arc, &["strong"])?.0,
             owned: OwnedLayout::find(types, to_shared.checked_add(to_owned)?, owned)?,
             workers,
+            queues: QueueLayout::find(types, to_handle, handle)?,
         })
     }
 }

@@ -4,16 +4,17 @@
 //! that it keeps to end them all when it shuts down.
 
 use super::cells::Cells;
-use super::chains::{Chain, Walked, walk};
+use super::chains::{Chain, walk};
 use super::layout::ListLayout;
 use super::local::{LocalSet, LocalSets};
+use super::queues::{self, Queued};
 use super::schedulers::{Schedulers, chains};
 use crate::module::{AddressSpace, ModuleId, Svma, Symbol, SymbolKind};
 use crate::runtime::tokio::detect::Detected;
 use crate::runtime::{SeenThreads, TaskId};
 use crate::snapshot::{Queues, SchedulerSeen};
 use crate::types::Types;
-use awaitscope_sampler::Avma;
+use awaitscope_sampler::{Avma, ReadMemory};
 use gimli::Reader;
 use std::collections::HashSet;
 
@@ -77,6 +78,8 @@ pub(super) enum Source {
     Owned,
     /// In that of a `LocalSet`.
     Local,
+    /// In the queue of a blocking pool.
+    BlockingQueue,
 }
 
 impl Lists {
@@ -110,78 +113,46 @@ impl Lists {
     /// Lists the tasks that there are now.
     pub fn read(&mut self, seen: &SeenThreads<'_>) -> Found {
         let memory = seen.process;
-        let schedulers = self.schedulers.read(&self.layout, seen.threads, memory);
-        let local = self.local.as_mut().map(|local| local.read(seen));
-        let local = local.unwrap_or_default();
+        let (schedulers, cores) = self.schedulers.read(&self.layout, seen.threads, memory);
+        let sets = self.local.as_mut().map(|local| local.read(seen));
+        let sets = sets.unwrap_or_default();
+        let layouts = &self.layout.schedulers;
+        let queued = schedulers.iter().map(|(at, scheduler)| {
+            let layout = &layouts[scheduler.sort].queues;
+            (*at, scheduler, layout)
+        });
+        let queued = queues::read(&queued.collect::<Vec<_>>(), cores, memory);
+
         let polls = self.polls.iter();
         let polls = polls.filter_map(|svma| seen.space.avma(self.module, *svma));
         let owners = schedulers.values().map(|scheduler| scheduler.owner);
-        let owners = owners.chain(local.iter().map(|set| set.chain.owner));
+        let owners = owners.chain(sets.iter().map(|set| set.chain.owner));
         self.cells.begin(polls.collect(), owners.collect());
         self.cells.read_again(&mut self.known, memory);
 
-        let mut chains = chains(schedulers.values().enumerate(), &self.layout);
-        let sets = local.iter().enumerate();
-        chains.extend(sets.map(|(index, set)| (schedulers.len() + index, set.chain)));
-        let lists: Vec<Chain> = chains.iter().map(|(_, chain)| *chain).collect();
-        let walked = walk(&lists, &mut self.cells, memory);
-
-        let scheduling = schedulers.values().map(|scheduler| SchedulerSeen {
-            runtime: 0,
-            flavor: Some(self.layout.schedulers[scheduler.sort].flavor.to_owned()),
-            workers: scheduler.workers,
-            queues: Queues::default(),
-        });
-        let mut found = Found {
-            schedulers: scheduling.chain(local.iter().map(as_scheduler)).collect(),
-            ..Found::default()
+        let mut listing = Listing {
+            cells: &mut self.cells,
+            found: Found::default(),
         };
-        let counts = schedulers.values().map(|scheduler| scheduler.count);
-        let mut missing: Vec<u64> = counts.chain(local.iter().map(|_| 0)).collect();
-        let mut broken = vec![false; missing.len()];
-        let first_set = schedulers.len();
-        for ((scheduler, chain), walked) in chains.iter().zip(&walked) {
-            missing[*scheduler] = missing[*scheduler].saturating_sub(walked.tasks.len() as u64);
-            broken[*scheduler] |= !walked.complete;
-            found.incomplete.lists += u32::from(!walked.complete);
-            let source = match *scheduler < first_set {
-                true => Source::Owned,
-                false => Source::Local,
-            };
-            self.add(&mut found.tasks, *scheduler, source, chain, walked);
-        }
-        let lost = missing.iter().zip(broken).filter(|(_, broken)| *broken);
-        let lost: u64 = lost.map(|(missing, _)| *missing).sum();
-        found.incomplete.tasks = u32::try_from(lost).unwrap_or(u32::MAX);
-        let tasks = found.tasks.iter();
-        self.known = tasks.map(|task| (task.address, task.vtable)).collect();
-        found
-    }
-
-    fn add(
-        &self,
-        tasks: &mut Vec<ListedTask>,
-        scheduler: usize,
-        source: Source,
-        chain: &Chain,
-        walked: &Walked,
-    ) {
-        for address in &walked.tasks {
-            // One that was read again later, and had ended by then, is not listed.
-            let cell = self.cells.get(*address);
-            let Some(cell) = cell.filter(|cell| cell.belongs_to(chain.owner)) else {
-                continue;
-            };
-            tasks.push(ListedTask {
-                address: *address,
-                vtable: cell.vtable,
-                state: cell.state,
-                owner: cell.owner,
-                id: (cell.id != 0).then_some(TaskId(cell.id)),
-                scheduler: scheduler as u32,
-                source,
+        let mut lists = chains(schedulers.values().enumerate(), &self.layout);
+        for (scheduler, queued) in schedulers.values().zip(&queued) {
+            listing.found.schedulers.push(SchedulerSeen {
+                runtime: 0,
+                flavor: Some(layouts[scheduler.sort].flavor.to_owned()),
+                workers: scheduler.workers,
+                queues: queued.queues,
             });
         }
+        for set in &sets {
+            lists.push((listing.found.schedulers.len(), set.chain));
+            listing.found.schedulers.push(as_scheduler(set));
+        }
+        let counts = schedulers.values().map(|scheduler| scheduler.count);
+        listing.walk(&lists, counts.collect(), memory);
+        let tasks = listing.found.tasks.iter();
+        self.known = tasks.map(|task| (task.address, task.vtable)).collect();
+        listing.queued(&queued, memory);
+        listing.found
     }
 }
 
@@ -195,5 +166,70 @@ fn as_scheduler(set: &LocalSet) -> SchedulerSeen {
             local: Some(set.queued),
             ..Queues::default()
         },
+    }
+}
+
+/// One listing.
+struct Listing<'a> {
+    cells: &'a mut Cells,
+    found: Found,
+}
+
+impl Listing<'_> {
+    /// Walks lists, each with the number of its scheduler. The first schedulers have
+    /// `counts` tasks.
+    fn walk(&mut self, lists: &[(usize, Chain)], counts: Vec<u64>, memory: &dyn ReadMemory) {
+        let chains: Vec<Chain> = lists.iter().map(|(_, chain)| *chain).collect();
+        let walked = walk(&chains, self.cells, memory);
+        let mut missing = counts;
+        let shared = missing.len();
+        let mut broken = vec![false; shared];
+        for ((scheduler, chain), walked) in lists.iter().zip(&walked) {
+            self.found.incomplete.lists += u32::from(!walked.complete);
+            let source = if *scheduler < shared {
+                missing[*scheduler] = missing[*scheduler].saturating_sub(walked.tasks.len() as u64);
+                broken[*scheduler] |= !walked.complete;
+                Source::Owned
+            } else {
+                Source::Local
+            };
+            for address in &walked.tasks {
+                self.add(*address, chain.owner, *scheduler, source);
+            }
+        }
+        let lost = missing.iter().zip(broken).filter(|(_, broken)| *broken);
+        let lost: u64 = lost.map(|(missing, _)| *missing).sum();
+        self.found.incomplete.tasks = u32::try_from(lost).unwrap_or(u32::MAX);
+    }
+
+    /// Adds the tasks in the queues of blocking pools, which are in no list.
+    fn queued(&mut self, queued: &[Queued], memory: &dyn ReadMemory) {
+        let all: Vec<u64> = queued.iter().flat_map(|q| &q.blocking).copied().collect();
+        self.cells.fetch(&all, memory);
+        let mut seen = HashSet::new();
+        for (scheduler, queued) in queued.iter().enumerate() {
+            for address in &queued.blocking {
+                if seen.insert(*address) {
+                    self.add(*address, 0, scheduler, Source::BlockingQueue);
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, address: u64, owner: u64, scheduler: usize, source: Source) {
+        // One that was read again later, and had ended by then, is not listed.
+        let cell = self.cells.get(address);
+        let Some(cell) = cell.filter(|cell| cell.belongs_to(owner)) else {
+            return;
+        };
+        self.found.tasks.push(ListedTask {
+            address,
+            vtable: cell.vtable,
+            state: cell.state,
+            owner,
+            id: (cell.id != 0).then_some(TaskId(cell.id)),
+            scheduler: u32::try_from(scheduler).unwrap_or(u32::MAX),
+            source,
+        });
     }
 }

@@ -7,6 +7,7 @@ mod leaves;
 mod lists;
 mod local;
 mod plan;
+mod queues;
 mod ranges;
 mod roots;
 #[expect(
@@ -15,6 +16,7 @@ mod roots;
 )]
 mod scan;
 mod schedulers;
+mod tagged;
 
 use super::detect::Detected;
 use super::layout::Header;

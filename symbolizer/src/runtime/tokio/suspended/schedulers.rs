@@ -1,7 +1,8 @@
 //! The schedulers of a process, by the threads that are in them.
 
 use super::chains::Chain;
-use super::layout::{ListLayout, SchedulerLayout, ThreadLayout, Way};
+use super::layout::{ListLayout, SchedulerLayout, ThreadLayout, Way, WorkerWay};
+use super::queues::CoreLayout;
 use super::ranges::{Range, Ranges, join};
 use crate::runtime::ThreadBase;
 use awaitscope_sampler::ReadMemory;
@@ -26,6 +27,17 @@ pub(super) struct Schedulers {
     block: u64,
     /// By the address of the `ArcInner`.
     known: BTreeMap<u64, Scheduler>,
+    /// The cores that workers have.
+    cores: Vec<Core>,
+}
+
+/// A worker's core as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Core {
+    /// The address of its scheduler.
+    pub scheduler: u64,
+    pub address: u64,
+    pub layout: CoreLayout,
 }
 
 /// A scheduler as it is now.
@@ -48,6 +60,7 @@ impl Schedulers {
         Self {
             block,
             known: BTreeMap::new(),
+            cores: Vec::new(),
         }
     }
 
@@ -57,7 +70,7 @@ impl Schedulers {
         layout: &ListLayout,
         threads: &[ThreadBase],
         memory: &dyn ReadMemory,
-    ) -> &BTreeMap<u64, Scheduler> {
+    ) -> (&BTreeMap<u64, Scheduler>, &[Core]) {
         let entered = self.entered(&layout.thread, threads, memory);
         let before = std::mem::take(&mut self.known);
         let mut sorts: BTreeMap<u64, usize> = before.iter().map(|(at, s)| (*at, s.sort)).collect();
@@ -79,58 +92,82 @@ impl Schedulers {
                 self.known.insert(at, found);
             }
         }
-        &self.known
+        (&self.known, &self.cores)
     }
 
     /// The schedulers that threads have entered: those that their context names, and
     /// those that they work for.
     fn entered(
-        &self,
+        &mut self,
         layout: &ThreadLayout,
         threads: &[ThreadBase],
         memory: &dyn ReadMemory,
     ) -> Vec<Way> {
+        let block = self.block;
         let context = |thread: &ThreadBase| {
-            let block = thread.tls_base.0.wrapping_sub(self.block);
+            let block = thread.tls_base.0.wrapping_sub(block);
             block.wrapping_add(layout.tls_offset)
         };
         let contexts = threads.iter().map(|t| Range::new(context(t), layout.size));
         let read = Ranges::read(&join(contexts.collect()), memory);
         let mut found = Vec::new();
-        let mut scheduling = Vec::new();
+        let mut working = Vec::new();
         for thread in threads {
             let context = context(thread);
             found.extend(layout.handle_in(context, &read));
             let scheduler = read.word(context.wrapping_add(layout.scheduler));
-            scheduling.extend(scheduler.filter(|scheduler| *scheduler != 0));
+            working.extend(scheduler.filter(|scheduler| *scheduler != 0));
         }
-        scheduling.sort_unstable();
-        scheduling.dedup();
-        let size = layout.workers_size();
-        let ranges = scheduling.iter().map(|at| Range::new(*at, size)).collect();
-        let read = Ranges::read(&join(ranges), memory);
-        let mut behind = Vec::new();
-        for scheduler in scheduling {
-            let word = |offset, size| read.narrow(scheduler.wrapping_add(offset), size);
-            let Some(way) = layout.workers.pick(word) else {
-                continue;
-            };
-            match way.worker {
-                None => found.extend(followed(scheduler, way.way, &read)),
-                Some(worker) => {
-                    let worker = read.word(scheduler.wrapping_add(worker));
-                    behind.extend(worker.map(|worker| (worker, way.way)));
-                }
-            }
-        }
-        let ranges = behind
-            .iter()
-            .map(|(worker, way)| Range::new(worker.wrapping_add(way.pointer), 8));
-        let read = Ranges::read(&join(ranges.collect()), memory);
-        let behind = behind.into_iter();
-        found.extend(behind.filter_map(|(worker, way)| followed(worker, way, &read)));
+        working.sort_unstable();
+        working.dedup();
+        found.extend(self.working(layout, &working, memory));
         found.sort_unstable_by_key(|way| way.pointer);
         found.dedup();
+        found
+    }
+
+    /// The schedulers that workers work for, by the workers' contexts.
+    fn working(
+        &mut self,
+        layout: &ThreadLayout,
+        contexts: &[u64],
+        memory: &dyn ReadMemory,
+    ) -> Vec<Way> {
+        let size = layout.workers_size();
+        let ranges = contexts.iter().map(|at| Range::new(*at, size));
+        let read = Ranges::read(&join(ranges.collect()), memory);
+        let ways = contexts.iter().filter_map(|at| {
+            let word = |offset, size| read.narrow(at.wrapping_add(offset), size);
+            let way = *layout.workers.pick(word)?;
+            let base = match way.worker {
+                Some(worker) => read.word(at.wrapping_add(worker))?,
+                None => *at,
+            };
+            Some((*at, base, way))
+        });
+        let ways: Vec<(u64, u64, WorkerWay)> = ways.collect();
+        let pointers = ways.iter().map(|(_, base, way)| {
+            let pointer = base.wrapping_add(way.way.pointer);
+            Range::new(pointer, 8)
+        });
+        let last = Ranges::read(&join(pointers.collect()), memory);
+        self.cores.clear();
+        let mut found = Vec::new();
+        for (at, base, way) in ways {
+            let Some(scheduler) = followed(base, way.way, &last) else {
+                continue;
+            };
+            found.push(scheduler);
+            let core = way.core.and_then(|(slot, layout)| {
+                let address = read.word(at.wrapping_add(slot))?;
+                Some((address, layout)).filter(|(address, _)| *address != 0)
+            });
+            self.cores.extend(core.map(|(address, layout)| Core {
+                scheduler: scheduler.pointer,
+                address,
+                layout,
+            }));
+        }
         found
     }
 }
@@ -155,7 +192,10 @@ impl ThreadLayout {
     fn workers_size(&self) -> u64 {
         let tag = self.workers.tag.map_or(0, |(offset, _)| offset);
         let arms = self.workers.arms.iter().flat_map(|(_, way)| way);
-        let pointers = arms.map(|way| way.worker.unwrap_or(way.way.pointer));
+        let pointers = arms.flat_map(|way| {
+            let core = way.core.map_or(0, |(slot, _)| slot);
+            [way.worker.unwrap_or(way.way.pointer), core]
+        });
         let last = pointers.chain([tag]).max().unwrap_or(0);
         last.min(4096) + 8
     }

@@ -48,8 +48,11 @@ pub(super) struct Found {
 pub(super) struct Incomplete {
     /// Lists whose end was not reached.
     pub lists: u32,
-    /// Tasks that should be in those, by the schedulers' own counts.
+    /// Tasks that should be in those, by the schedulers' own counts; or of which others
+    /// know.
     pub tasks: u32,
+    /// Bytes of memory that were not searched for tasks: too many, or not to be read.
+    pub bytes: u64,
 }
 
 /// A task in a list.
@@ -76,6 +79,8 @@ pub(super) struct ListedTask {
 pub(super) enum Source {
     /// In the list of a scheduler's tasks.
     Owned,
+    /// In memory, by what it looks like.
+    Scan,
     /// In that of a `LocalSet`.
     Local,
     /// In the queue of a blocking pool.

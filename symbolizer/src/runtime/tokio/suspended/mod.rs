@@ -10,10 +10,6 @@ mod plan;
 mod queues;
 mod ranges;
 mod roots;
-#[expect(
-    dead_code,
-    reason = "for processes without types, which nobody lists yet"
-)]
 mod scan;
 mod schedulers;
 mod tagged;
@@ -29,9 +25,10 @@ use crate::snapshot::{AwaitTable, KindId, SchedulerSeen, Snapshot, TaskSeen, Tas
 use crate::types::{TypeCache, Types};
 use awaitscope_sampler::{Avma, ReadRequest};
 use leaves::Leaves;
-use lists::{ListedTask, Lists};
+use lists::{Found, ListedTask, Lists};
 use plan::{Plan, Plans};
 use roots::Roots;
+use scan::HeaderScan;
 use std::sync::Arc;
 
 /// Bits of a task's state word (tokio `runtime/task/state.rs`; the same in 1.20 to 1.54).
@@ -55,8 +52,26 @@ pub(super) struct Tasks {
 struct Opened {
     /// `None` where there is no debug information.
     shapes: Option<Shapes>,
-    lists: Option<Lists>,
+    tasks: Option<Finder>,
     roots: Option<Roots>,
+}
+
+/// How tasks are found.
+#[derive(Debug)]
+enum Finder {
+    /// By the lists of their schedulers.
+    Lists(Box<Lists>),
+    /// Without types: by what they look like.
+    Scan(HeaderScan),
+}
+
+impl Finder {
+    fn read(&mut self, seen: &SeenThreads<'_>) -> Found {
+        match self {
+            Self::Lists(lists) => lists.read(seen),
+            Self::Scan(scan) => scan.read(seen),
+        }
+    }
 }
 
 impl Tasks {
@@ -64,7 +79,7 @@ impl Tasks {
         Self {
             module: detected.module,
             detected: Arc::clone(detected),
-            plans: Plans::default(),
+            plans: Plans::new(detected),
             walker: Walker::default(),
             opened: None,
         }
@@ -81,13 +96,18 @@ impl Tasks {
         });
         let mut opened = Opened {
             shapes,
-            lists: None,
+            tasks: None,
             roots: None,
         };
         if let Some(shapes) = &mut opened.shapes {
-            opened.lists = Lists::new(space, detected, shapes.types());
+            let lists = Lists::new(space, detected, shapes.types());
+            opened.tasks = lists.map(|lists| Finder::Lists(Box::new(lists)));
             opened.roots = Roots::new(space, self.module);
         }
+        opened.tasks.get_or_insert_with(|| {
+            let polls = detected.poll_entries.values().flatten();
+            Finder::Scan(HeaderScan::new(self.module, polls.copied()))
+        });
         opened
     }
 }
@@ -118,10 +138,10 @@ impl Tasks {
         table: &mut AwaitTable,
         snapshot: &mut Snapshot,
     ) {
-        let Some(lists) = &mut opened.lists else {
+        let Some(tasks) = &mut opened.tasks else {
             return;
         };
-        let found = lists.read(seen);
+        let found = tasks.read(seen);
         let first = u32::try_from(snapshot.schedulers.len()).unwrap_or(u32::MAX);
         let schedulers = found.schedulers.into_iter();
         snapshot
@@ -219,7 +239,12 @@ impl Reading<'_> {
 
     fn plan(&mut self, task: &ListedTask) -> Option<&mut Plan> {
         let shapes = self.shapes.as_deref_mut();
-        self.tasks.plans.get(task.vtable, self.seen, shapes)
+        let plan = self.tasks.plans.get(task.vtable, self.seen, shapes)?;
+        // Where names do not tell: none but a closure of the blocking pool is in no list.
+        if task.owner == 0 && plan.class == Some(TaskClass::Async) {
+            plan.class = Some(TaskClass::Blocking);
+        }
+        Some(plan)
     }
 
     /// Walks the futures of tasks that wait. Returns those that did not let us.

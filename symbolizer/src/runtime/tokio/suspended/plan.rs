@@ -1,5 +1,6 @@
 //! What is known of all tasks with the same vtable.
 
+use super::super::detect::Detected;
 use super::super::running;
 use crate::futures::{ShapeId, Shapes, readable_type};
 use crate::module::{AddressSpace, ModuleId, Svma};
@@ -43,9 +44,24 @@ pub(super) struct FuturePlace {
 #[derive(Debug, Default)]
 pub(super) struct Plans {
     by_vtable: HashMap<Avma, Plan>,
+    /// For every `raw::poll` the function that it is a jump to: debug information with
+    /// lines alone knows only functions into which others were inlined.
+    bodies: HashMap<Svma, Svma>,
 }
 
 impl Plans {
+    pub fn new(detected: &Detected) -> Self {
+        let entries = detected.poll_entries.iter();
+        let bodies = entries.flat_map(|(body, polls)| {
+            let jumps = polls.iter().filter(move |poll| *poll != body);
+            jumps.map(|poll| (*poll, *body))
+        });
+        Self {
+            by_vtable: HashMap::new(),
+            bodies: bodies.collect(),
+        }
+    }
+
     /// The plan of a vtable; `None` if it cannot be read.
     pub fn get(
         &mut self,
@@ -59,7 +75,10 @@ impl Plans {
                 let (poll, _) = super::super::layout::read_vtable(vtable, seen.process)?;
                 let place = seen.space.lookup(poll)?;
                 new.insert(match shapes {
-                    Some(shapes) => with_types(place, seen.space, shapes),
+                    Some(shapes) => {
+                        let body = self.bodies.get(&place.1).copied();
+                        with_types(place, body, seen.space, shapes)
+                    }
                     None => by_symbol(place, seen.space),
                 })
             }
@@ -68,8 +87,14 @@ impl Plans {
     }
 }
 
-fn with_types(poll: (ModuleId, Svma), space: &AddressSpace, shapes: &mut Shapes) -> Plan {
-    let Some(function) = shapes.types().function_at(poll.1) else {
+fn with_types(
+    poll: (ModuleId, Svma),
+    body: Option<Svma>,
+    space: &AddressSpace,
+    shapes: &mut Shapes,
+) -> Plan {
+    let mut places = [Some(poll.1), body].into_iter().flatten();
+    let Some(function) = places.find_map(|at| shapes.types().function_at(at)) else {
         return by_symbol(poll, space);
     };
     let arguments = template_arguments(&function.name);

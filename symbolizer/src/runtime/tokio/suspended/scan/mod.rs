@@ -27,8 +27,10 @@ mod read;
 mod tests;
 mod vtables;
 
+use super::lists::{Found, Incomplete, ListedTask, Source};
 use crate::module::{ModuleId, Svma};
 use crate::runtime::{SeenThreads, TaskId, ThreadBase};
+use crate::snapshot::{Queues, SchedulerSeen};
 use awaitscope_sampler::{Avma, Mapping, ReadMemory};
 use links::{Links, Lists};
 use parts::{in_chunks, parts};
@@ -53,27 +55,25 @@ const TRIES: u32 = 8;
 
 /// A task that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FoundHeader {
-    pub address: Avma,
-    pub vtable: Avma,
-    /// The function that polls it.
-    pub poll: Avma,
-    pub state: u64,
+struct FoundHeader {
+    address: Avma,
+    vtable: Avma,
+    state: u64,
     /// The number of the list that it is in; zero for one of the blocking pool.
-    pub owner: u64,
-    pub id: TaskId,
+    owner: u64,
+    id: TaskId,
 }
 
 /// What one scan brought.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Scanned {
+struct Scanned {
     /// The tasks, by address.
-    pub headers: Vec<FoundHeader>,
+    headers: Vec<FoundHeader>,
     /// Tasks that others know, and that moved whenever they were read.
-    pub torn: u32,
+    torn: u32,
     /// Bytes of memory that were not looked at: there is too much of it, or it could
     /// not be read.
-    pub unseen: u64,
+    unseen: u64,
 }
 
 /// Scans the memory of a process for tasks.
@@ -107,8 +107,41 @@ impl HeaderScan {
         }
     }
 
-    /// Finds all tasks.
-    pub fn scan(&mut self, seen: &SeenThreads<'_>) -> Scanned {
+    /// Finds all tasks. Each owner is a scheduler, of which nothing else is known; closures
+    /// of the blocking pool are given to the first.
+    pub fn read(&mut self, seen: &SeenThreads<'_>) -> Found {
+        let scanned = self.scan(seen);
+        let owners = scanned.headers.iter().map(|found| found.owner);
+        let mut owners: Vec<u64> = owners.filter(|owner| *owner != 0).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        let scheduler = SchedulerSeen {
+            runtime: 0,
+            flavor: None,
+            workers: 0,
+            queues: Queues::default(),
+        };
+        let task = |found: &FoundHeader| ListedTask {
+            address: found.address.0,
+            vtable: found.vtable,
+            state: found.state,
+            owner: found.owner,
+            id: Some(found.id),
+            scheduler: owners.binary_search(&found.owner).unwrap_or(0) as u32,
+            source: Source::Scan,
+        };
+        Found {
+            tasks: scanned.headers.iter().map(task).collect(),
+            schedulers: vec![scheduler; owners.len().max(1)],
+            incomplete: Incomplete {
+                tasks: scanned.torn,
+                bytes: scanned.unseen,
+                lists: 0,
+            },
+        }
+    }
+
+    fn scan(&mut self, seen: &SeenThreads<'_>) -> Scanned {
         if self.vtables.is_empty() {
             let polls = self.polls.iter();
             let polls = polls.filter_map(|poll| seen.space.avma(self.module, *poll));

@@ -88,7 +88,6 @@ fn candidate(
         found: FoundHeader {
             address: Avma(*at),
             vtable: *vtable,
-            poll: members.poll,
             state: word(head, 0),
             owner: word(head, 3),
             id: TaskId(id),

@@ -149,7 +149,6 @@ fn tasks_are_found_with_all_they_say() {
     let first = FoundHeader {
         address: Avma(HEAP + 0x180),
         vtable: Avma(VTABLE),
-        poll: Avma(POLL),
         state: IDLE,
         owner: 1,
         id: TaskId(8),

@@ -2,12 +2,15 @@
 //! what is at an address.
 
 use super::index::Place;
-use super::layout::Declared;
+use super::layout::{Declared, MOST_CHILDREN};
 use super::{MOST_LINKS, TypeId, Types};
 use crate::module::Svma;
 use crate::names::{Places, template_arguments};
 use gimli::{Reader, UnitOffset};
 use std::sync::Arc;
+
+/// The most types that are looked at for one vtable.
+const MOST_CONCRETE: usize = 256;
 
 /// The function that runs a coroutine or a closure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +54,7 @@ impl<R: Reader<Offset = usize>> Types<R> {
     pub fn vtable(&mut self, svma: Svma) -> Vec<TypeId> {
         let ids = self.index.look_up(&self.index.vtables, svma.0);
         let mut found: Vec<TypeId> = Vec::new();
-        for id in ids {
+        for id in ids.into_iter().take(MOST_CONCRETE) {
             if let Some(concrete) = self.concrete(id, svma) {
                 let concrete = self.representative(concrete);
                 if !found.contains(&concrete) {
@@ -192,6 +195,9 @@ impl<R: Reader<Offset = usize>> Types<R> {
             {
                 let name = self.entry_name(&unit.unit, entry).unwrap_or_default();
                 found.push((name, type_id));
+            }
+            if found.len() >= MOST_CHILDREN {
+                break;
             }
         }
         Some(found)

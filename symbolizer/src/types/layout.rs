@@ -105,9 +105,10 @@ impl<R: Reader<Offset = usize>> Types<R> {
             let entry = unit.unit.entry(UnitOffset(id.offset)).ok()?;
             return Some(match entry.tag() {
                 gimli::DW_TAG_structure_type | gimli::DW_TAG_class_type => {
-                    match self.variants(id) {
-                        Some(_) => Form::Enum,
-                        None => Form::Struct,
+                    if has_variants(&unit, id) {
+                        Form::Enum
+                    } else {
+                        Form::Struct
                     }
                 }
                 gimli::DW_TAG_union_type => Form::Union,
@@ -127,11 +128,7 @@ impl<R: Reader<Offset = usize>> Types<R> {
                         _ => None,
                     },
                 },
-                gimli::DW_TAG_typedef
-                | gimli::DW_TAG_const_type
-                | gimli::DW_TAG_volatile_type
-                | gimli::DW_TAG_restrict_type
-                | gimli::DW_TAG_atomic_type => {
+                tag if is_other_name(tag) => {
                     let next = self.type_of(id, &entry)?;
                     id = self.definition(next);
                     continue;
@@ -144,15 +141,28 @@ impl<R: Reader<Offset = usize>> Types<R> {
 
     /// The size of a type in bytes.
     pub fn size(&mut self, id: TypeId) -> Option<u64> {
-        let id = self.definition(id);
-        let unit = self.unit(id)?;
-        let entry = unit.unit.entry(UnitOffset(id.offset)).ok()?;
-        match entry.attr_value(gimli::DW_AT_byte_size) {
-            Some(size) => size.udata_value(),
-            // rustc leaves it out where the processor's own is meant.
-            None => (entry.tag() == gimli::DW_TAG_pointer_type)
-                .then(|| u64::from(unit.unit.encoding().address_size)),
+        let mut id = id;
+        // Arrays of arrays, and other names for them.
+        let mut times = 1u64;
+        for _ in 0..MOST_LINKS {
+            id = self.definition(id);
+            let unit = self.unit(id)?;
+            let entry = unit.unit.entry(UnitOffset(id.offset)).ok()?;
+            if let Some(size) = entry.attr_value(gimli::DW_AT_byte_size) {
+                return size.udata_value()?.checked_mul(times);
+            }
+            // rustc leaves it out where it follows from the rest.
+            match entry.tag() {
+                gimli::DW_TAG_pointer_type => {
+                    return u64::from(unit.unit.encoding().address_size).checked_mul(times);
+                }
+                gimli::DW_TAG_array_type => times = times.checked_mul(count(&unit, id)?)?,
+                tag if is_other_name(tag) => {}
+                _ => return None,
+            }
+            id = self.type_of(id, &entry)?;
         }
+        None
     }
 
     /// The members of a struct, or of the struct behind a declaration.
@@ -308,6 +318,32 @@ impl<R: Reader<Offset = usize>> Types<R> {
             line: u32::try_from(line).ok()?,
         })
     }
+}
+
+/// Whether a type only stands for another.
+fn is_other_name(tag: gimli::DwTag) -> bool {
+    matches!(
+        tag,
+        gimli::DW_TAG_typedef
+            | gimli::DW_TAG_const_type
+            | gimli::DW_TAG_volatile_type
+            | gimli::DW_TAG_restrict_type
+            | gimli::DW_TAG_atomic_type
+    )
+}
+
+fn has_variants<R: Reader<Offset = usize>>(unit: &OpenUnit<R>, id: TypeId) -> bool {
+    let find = || {
+        let mut tree = unit.unit.entries_tree(Some(UnitOffset(id.offset))).ok()?;
+        let mut children = tree.root().ok()?.children();
+        while let Some(child) = children.next().ok()? {
+            if child.entry().tag() == gimli::DW_TAG_variant_part {
+                return Some(());
+            }
+        }
+        None
+    };
+    find().is_some()
 }
 
 /// How many elements an array has: the product over its dimensions.

@@ -10,6 +10,8 @@ mod code;
 mod index;
 mod layout;
 mod outline;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 pub use cache::TypeCache;
@@ -33,6 +35,9 @@ use std::sync::Arc;
 /// How many links (`DW_AT_specification`, `typedef`s) are followed from one entry to
 /// the next. Compilers make at most a few.
 const MOST_LINKS: usize = 8;
+
+/// How many names a full name has at most. People write a dozen.
+const MOST_NAMES: usize = 256;
 
 /// The longest full name. Futures wrapped in each other a hundred times have names of
 /// some hundred kilobytes.
@@ -169,7 +174,7 @@ impl<R: Reader<Offset = usize>> Types<R> {
                 continue;
             };
             length = length.saturating_add(name.len() + 2);
-            if length > LONGEST_PATH {
+            if length > LONGEST_PATH || names.len() >= MOST_NAMES {
                 return None;
             }
             names.push(name);

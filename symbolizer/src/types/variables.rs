@@ -83,6 +83,9 @@ impl<R: Reader<Offset = usize>> Types<R> {
         let unit = self.unit(id)?;
         let entry = unit.unit.entry(UnitOffset(id.offset)).ok()?;
         let location = entry.attr_value(gimli::DW_AT_location)?;
-        Some((place(&unit.unit, &location)?, self.type_of(id, &entry)?))
+        Some((
+            place(&self.dwarf, &unit.unit, &location)?,
+            self.type_of(id, &entry)?,
+        ))
     }
 }

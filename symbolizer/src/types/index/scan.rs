@@ -3,16 +3,16 @@
 use super::hash::PathHash;
 use super::table::{Entry, Keep, MOST_ENTRIES, Table, tidy};
 use super::{BorrowedDwarf, Index, Scope};
-use gimli::{AttributeValue, EndianSlice, LittleEndian, Reader, Section, Unit, UnitHeader};
+use crate::types::MOST_NAMES;
+use gimli::{
+    AttributeValue, Dwarf, EndianSlice, LittleEndian, Operation, Reader, Section, Unit, UnitHeader,
+};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;
 
 /// More threads than this wait for memory more than they read.
 const MOST_THREADS: usize = 8;
-
-/// How deep names are followed into each other. People write a dozen levels.
-const DEEPEST: usize = 256;
 
 /// Definitions of one name with different sizes that are kept apart: there are two
 /// where a program has a package in two versions.
@@ -221,7 +221,7 @@ impl Found {
             }
             if tag == gimli::DW_TAG_subprogram {
                 function = Some(depth);
-            } else if abbreviation.has_children() && open.len() < DEEPEST {
+            } else if abbreviation.has_children() && open.len() < MOST_NAMES {
                 open.push((depth, path));
             }
         }
@@ -312,7 +312,7 @@ impl<'d> Said<'d> {
                 self.declaration = value != AttributeValue::Flag(false);
             }
             (gimli::DW_AT_byte_size, value) => self.size = value.udata_value().unwrap_or(0),
-            (gimli::DW_AT_location, value) => self.place = place(unit, &value),
+            (gimli::DW_AT_location, value) => self.place = place(dwarf, unit, &value),
             _ => {}
         }
     }
@@ -320,16 +320,23 @@ impl<'d> Said<'d> {
 
 /// Where a variable is, if that is one place for the whole program or thread.
 pub(in crate::types) fn place<R: Reader<Offset = usize>>(
+    dwarf: &Dwarf<R>,
     unit: &Unit<R>,
     location: &AttributeValue<R>,
 ) -> Option<Place> {
     let mut operations = location.exprloc_value()?.operations(unit.encoding());
+    // DWARF 5 keeps addresses in a table of their own.
+    let in_thread = match operations.next().ok()?? {
+        Operation::Address { address } => return Some(Place::Address(address)),
+        Operation::AddressIndex { index } => {
+            return dwarf.address(unit, index).ok().map(Place::Address);
+        }
+        Operation::UnsignedConstant { value } => value,
+        Operation::ConstantIndex { index } => dwarf.address(unit, index).ok()?,
+        _ => return None,
+    };
     match operations.next().ok()?? {
-        gimli::Operation::Address { address } => Some(Place::Address(address)),
-        gimli::Operation::UnsignedConstant { value } => match operations.next().ok()?? {
-            gimli::Operation::TLS => Some(Place::ThreadLocal(value)),
-            _ => None,
-        },
+        Operation::TLS => Some(Place::ThreadLocal(in_thread)),
         _ => None,
     }
 }

@@ -120,9 +120,10 @@ async fn biased_branch() -> u64 {
     3
 }
 
-/// It was made, and never polled: it may be shown as not begun, with no line.
-async fn disabled_branch() -> u64 {
-    sleep(FAR).await; //~ await select_biased.off 1~ waits::combined::disabled_branch | timer/other x0-1
+/// It was made, and never polled: it may be shown as not begun.
+#[rustfmt::skip]
+async fn disabled_branch() -> u64 { //~ await select_biased.off 1~ waits::combined::disabled_branch | timer/other x0-1
+    sleep(FAR).await;
     4
 }
 

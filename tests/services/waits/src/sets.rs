@@ -122,7 +122,7 @@ fn generated() -> impl Stream<Item = u64> {
     async_stream::stream! {
         for number in 0..u64::MAX {
             yield number;
-            paces(number).await; //~ await stream_macro 1 waits::sets::generated::{async block#0}
+            paces(number).await; //~ await stream_macro 1~ waits::sets::generated::{async block#0}
         }
     }
 }

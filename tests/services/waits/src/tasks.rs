@@ -13,8 +13,10 @@ pub fn start() {
     start_blocking();
     start_aborted();
     spawn_as("ended", State::Complete, ends());
-    // Last: it keeps a worker for itself.
     if crate::has_several_workers() {
+        // Last, when all others wait: it keeps a worker for itself, and with it the tasks
+        // that yielded to that worker.
+        thread::sleep(Duration::from_millis(200));
         spawn_as("running", State::Running, runs());
     }
 }

@@ -5,11 +5,17 @@ use crate::module::DwarfReader;
 use crate::types::{Form, TypeId, Types};
 use gimli::SectionId;
 
+type Attributes = &'static [(gimli::DwAt, gimli::DwForm)];
+
 /// What the entries of [`Unit`] can be: a tag, whether it has children, and its
 /// attributes with their forms.
-const ABBREVIATIONS: &[(gimli::DwTag, u8, &[(gimli::DwAt, gimli::DwForm)])] = &[
+const ABBREVIATIONS: &[(gimli::DwTag, u8, Attributes)] = &[
     (gimli::DW_TAG_compile_unit, 1, &[]),
-    (NAMESPACE, 1, &[(gimli::DW_AT_name, gimli::DW_FORM_string)]),
+    (
+        gimli::DW_TAG_namespace,
+        1,
+        &[(gimli::DW_AT_name, gimli::DW_FORM_string)],
+    ),
     (
         gimli::DW_TAG_structure_type,
         1,
@@ -41,7 +47,6 @@ const ABBREVIATIONS: &[(gimli::DwTag, u8, &[(gimli::DwAt, gimli::DwForm)])] = &[
         &[(gimli::DW_AT_type, gimli::DW_FORM_ref4)],
     ),
 ];
-const NAMESPACE: gimli::DwTag = gimli::DW_TAG_namespace;
 
 fn abbreviations() -> Vec<u8> {
     let mut bytes = Vec::new();

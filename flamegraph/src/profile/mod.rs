@@ -10,6 +10,7 @@ mod waiting;
 pub use ids::{FrameId, KindId, StackId, StringId, TaskId, ThreadId};
 pub(crate) use timeline::{Bucket, ThreadTime, Weight};
 pub use timeline::{State, WeightKey};
+pub(crate) use waiting::COVERED;
 pub(crate) use waiting::{CircleEntry, KindLife, LinkEntry, LockEntry, WaitEntry, Waiting};
 
 use awaitscope_symbolizer::{FrameKind, Origin};

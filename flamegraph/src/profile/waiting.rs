@@ -7,6 +7,10 @@ use awaitscope_symbolizer::snapshot::{StayCount, WaitsOn};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// The series of how many nanoseconds of each bucket the snapshots stand for: sums, not
+/// means.
+pub(crate) const COVERED: &str = "snapshot_ns";
+
 /// What snapshots told.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Waiting {

@@ -2,8 +2,8 @@
 
 use super::{Making, SECOND};
 use crate::profile::{
-    CircleEntry, FrameId, KindId, KindLife, LinkEntry, LockEntry, StackId, State, WaitEntry,
-    Waiting, WeightKey, limits,
+    COVERED, CircleEntry, FrameId, KindId, KindLife, LinkEntry, LockEntry, StackId, State,
+    WaitEntry, Waiting, WeightKey, limits,
 };
 use awaitscope_symbolizer::snapshot::{self, Depth, Moment, WaitPlace};
 use awaitscope_symbolizer::{Frame, FrameKind, Origin};
@@ -102,6 +102,7 @@ impl Making<'_> {
         let at = u64::from(moment.second) * SECOND;
         let mean = |time: u64, covered: u64| time as f64 / covered.max(1) as f64;
         let covered = moment.covered.0;
+        self.builder.add_point(COVERED, at, covered as f64);
         let live = mean(moment.live.0, covered);
         self.builder.add_point("live_tasks", at, live);
         let running = mean(moment.running.0, covered);

@@ -17,10 +17,13 @@ const IDLE: f64 = 0.1;
 const LOST: f64 = 0.01;
 const TRUNCATED: f64 = 0.01;
 const UNSYMBOLIZED: f64 = 0.05;
+const TORN: f64 = 0.05;
+const UNRESOLVED: f64 = 0.05;
 
-/// The findings of a report that is otherwise complete, the worst first.
-pub(super) fn findings(report: &Report) -> Vec<Finding> {
-    let mut findings = Vec::new();
+/// The findings of a report that is otherwise complete, the worst first; `trouble` is what
+/// is wrong with how tasks wait.
+pub(super) fn findings(report: &Report, trouble: Vec<Finding>) -> Vec<Finding> {
+    let mut findings = trouble;
     held_workers(report, &mut findings);
     hungry_kinds(report, &mut findings);
     poor_quality(report, &mut findings);
@@ -142,6 +145,20 @@ fn poor_quality(report: &Report, findings: &mut Vec<Finding>) {
         UNSYMBOLIZED,
         "of the samples have functions without a name: give the debug files with --debug-file",
         "unsymbolized_share",
+    );
+    let tasks = quality.snapshot_tasks.max(1) as f64;
+    find(
+        quality.torn_tasks as f64 / tasks,
+        TORN,
+        "of the tasks moved while they were read, so where they waited is not known",
+        "torn_tasks",
+    );
+    find(
+        quality.unresolved as f64 / tasks,
+        UNRESOLVED,
+        "of the tasks wait at a place that the debug information does not tell: build with \
+         `debug = 2`",
+        "unresolved",
     );
     if quality.throttled > 0 {
         findings.push(Finding {

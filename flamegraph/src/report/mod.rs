@@ -3,12 +3,14 @@
 mod clock;
 mod culprit;
 mod findings;
+mod growth;
 mod hotspots;
 mod interval;
 mod model;
 mod shares;
 mod table;
 mod text;
+mod trouble;
 mod waits;
 mod workers;
 
@@ -30,6 +32,7 @@ impl Report {
     pub fn of(profile: &Profile) -> Self {
         let shares = Shares::of(profile);
         let waits = Waits::of(profile);
+        let trouble = waits.trouble(profile);
         let mut report = Self {
             schema: SCHEMA,
             target: profile.target.clone(),
@@ -44,7 +47,7 @@ impl Report {
             kinds: shares.kinds(profile, &waits),
             tasks: shares.tasks(profile),
             stalls: hotspots::hot_spots(profile),
-            waits: waits.rows,
+            waits: waits.rows.into_iter().map(|(row, _)| row).collect(),
             waits_total: waits.all,
             locks: waits.locks,
             circles: waits.circles,
@@ -52,7 +55,7 @@ impl Report {
             series: series(profile),
             findings: Vec::new(),
         };
-        report.findings = findings::findings(&report);
+        report.findings = findings::findings(&report, trouble);
         report
     }
 
@@ -139,3 +142,5 @@ fn values(series: &Series) -> Vec<Option<f64>> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wait_tests;

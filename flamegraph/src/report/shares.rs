@@ -85,7 +85,7 @@ impl Shares {
     }
 
     /// The kinds, those that used the most first.
-    pub(super) fn kinds(&self, profile: &Profile, waits: &Waits) -> Vec<KindRow> {
+    pub(super) fn kinds(&self, profile: &Profile, waits: &Waits<'_>) -> Vec<KindRow> {
         let mut tasks_seen: Vec<u64> = profile.kinds.iter().map(|k| k.tasks_unlisted).collect();
         for task in &profile.tasks {
             tasks_seen[task.kind.index()] += 1;

@@ -1,13 +1,16 @@
 //! The report as a screenful for people.
 
-use super::model::{Finding, HotSpot, Report, Severity};
+use super::model::{Finding, HotSpot, Report, Severity, StayedRow, WaitRow};
 pub use super::table::Color;
 use super::table::{Ink, Table, shortened, wrapped};
-use crate::printable::{count, duration, percent, printable};
+use super::trouble::place;
+use crate::printable::{count, duration, number, percent, printable};
 use crate::profile::{Cause, KindClass};
+use awaitscope_symbolizer::snapshot::WaitsOn;
 
 /// Rows of each part when no number is asked for.
 const SPOTS: usize = 5;
+const WAITS: usize = 6;
 const KINDS: usize = 8;
 const TASKS: usize = 5;
 const WORKERS: usize = 8;
@@ -26,6 +29,7 @@ impl Report {
         page.head();
         page.findings();
         page.stalls();
+        page.waits();
         page.kinds();
         page.tasks();
         page.workers();
@@ -166,13 +170,63 @@ impl Page<'_> {
         self.rest(shown, report.stalls.len());
     }
 
+    fn waits(&mut self) {
+        let report = self.report;
+        if report.quality.snapshots == 0 {
+            return;
+        }
+        if report.waits.is_empty() {
+            self.title("WHERE TASKS WAIT", "no task was seen");
+            return;
+        }
+        self.title(
+            "WHERE TASKS WAIT",
+            "tasks on average, and how long they were seen to stay",
+        );
+        let mut table = Table::new(&[
+            "tasks",
+            "share",
+            "ready",
+            "half stay",
+            "most",
+            "what for, and where",
+        ]);
+        let shown = self.rows(WAITS);
+        for row in report.waits.iter().take(shown) {
+            let [first, second] = wait_text(row);
+            table.row(vec![
+                number(row.mean_tasks),
+                percent(row.share),
+                number(row.ready_mean),
+                row.stayed_ms
+                    .as_ref()
+                    .map_or_else(String::new, |stayed| stay(stayed, stayed.p50)),
+                row.stayed_ms
+                    .as_ref()
+                    .map_or_else(String::new, |stayed| stay(stayed, stayed.max)),
+                first,
+            ]);
+            let blank = String::new;
+            table.row(vec![blank(), blank(), blank(), blank(), blank(), second]);
+        }
+        table.write(&mut self.out, self.color);
+        self.rest(shown, report.waits_total.max(report.waits.len()));
+    }
+
     fn kinds(&mut self) {
         let report = self.report;
         if report.kinds.is_empty() {
             return;
         }
         self.title("KINDS OF TASKS", "CPU time, with its 95 % interval");
-        let mut table = Table::new(&["cpu", "share", "interval", "tasks", "stalls", "kind"]);
+        let mut heads = vec![
+            "cpu", "share", "interval", "alive", "tasks", "stalls", "kind",
+        ];
+        let has_lives = report.kinds.iter().any(|row| row.live_mean.is_some());
+        if !has_lives {
+            heads.retain(|head| *head != "alive");
+        }
+        let mut table = Table::new(&heads);
         let shown = self.rows(KINDS);
         for row in report.kinds.iter().take(shown) {
             let [low, high] = row.cpu_share_ci95;
@@ -181,24 +235,26 @@ impl Page<'_> {
                 KindClass::Blocking => " (spawn_blocking)",
                 KindClass::BlockOn => " (block_on)",
             };
-            table.row(vec![
+            let mut cells = vec![
                 ms(row.cpu_ms),
                 percent(row.cpu_share),
                 format!("{:.1} to {:.1}", low * 100.0, high * 100.0),
+            ];
+            if has_lives {
+                cells.push(row.live_mean.map_or_else(String::new, number));
+            }
+            cells.extend([
                 count(row.tasks_seen),
                 count(row.stalls),
                 format!("{}{class}", row.kind),
             ]);
+            table.row(cells);
         }
         let outside = &report.outside_tasks;
-        table.row(vec![
-            ms(outside.cpu_ms),
-            percent(outside.cpu_share),
-            String::new(),
-            String::new(),
-            String::new(),
-            "[outside tasks]".to_owned(),
-        ]);
+        let mut cells = vec![ms(outside.cpu_ms), percent(outside.cpu_share)];
+        cells.resize(heads.len() - 1, String::new());
+        cells.push("[outside tasks]".to_owned());
+        table.row(cells);
         table.write(&mut self.out, self.color);
         self.rest(shown, report.kinds.len());
     }
@@ -261,9 +317,55 @@ impl Page<'_> {
         );
         self.title("QUALITY", "");
         wrapped(&mut self.out, "  ", 2, &text);
+        if let Some(cost) = &quality.snapshot_ms {
+            let text = format!(
+                "{} snapshots of tasks, each in {} ({} at most): torn {}, await point not known {}",
+                count(quality.snapshots),
+                ms(cost.mean),
+                ms(cost.max),
+                count(quality.torn_tasks),
+                count(quality.unresolved)
+            );
+            wrapped(&mut self.out, "  ", 2, &text);
+        }
         for note in &quality.notes {
             wrapped(&mut self.out, "  note: ", 8, &printable(note));
         }
+    }
+}
+
+/// What is waited for and in which function, and then where that is.
+fn wait_text(row: &WaitRow) -> [String; 2] {
+    let what = match row.waits_on.as_ref().map(|on| on.what) {
+        Some(WaitsOn::Timer) => "timer: ",
+        Some(WaitsOn::Socket) => "socket: ",
+        Some(WaitsOn::Lock) => "lock: ",
+        Some(WaitsOn::Channel) => "channel: ",
+        Some(WaitsOn::Task) => "task: ",
+        Some(WaitsOn::Io) => "io: ",
+        Some(WaitsOn::Other) | None => "",
+    };
+    let place = place(&row.stack);
+    let (function, at) = match place.split_once(" at ") {
+        Some((function, at)) => (function, format!("at {at}, ")),
+        None => (&*place, String::new()),
+    };
+    let kind = row
+        .kind
+        .as_deref()
+        .unwrap_or("a kind that could not be told");
+    [format!("{what}{function}"), format!("{at}{kind}")]
+}
+
+/// A stay. Of one that was seen in a single snapshot it is known only that it was short, and
+/// where most were not seen to end, that they are longer.
+fn stay(stayed: &StayedRow, length: f64) -> String {
+    if length <= stayed.resolution * 1.1 {
+        format!("≤ {}", ms(stayed.resolution))
+    } else if stayed.censored * 2 > stayed.count {
+        format!("> {}", ms(length))
+    } else {
+        ms(length)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Where tasks wait: how many, for how long, and whether they get on.
 
 use super::model::{
-    CircleRow, FrameRow, Lengths, LinkRow, LockRow, PlaceRow, StayedRow, WaitRow, WaitsOnRow,
+    CircleRow, Finding, FrameRow, Lengths, LinkRow, LockRow, PlaceRow, StayedRow, WaitRow,
+    WaitsOnRow,
 };
 use super::shares::ms;
+use super::trouble::{Seen, Told, trouble};
 use crate::profile::{KindId, Profile, StackId, State, WaitEntry, Waiting};
 use std::collections::HashMap;
 
@@ -14,8 +16,9 @@ const LOCK_PLACES: usize = 5;
 
 /// Everything that snapshots told of waiting.
 #[derive(Debug, Default)]
-pub(super) struct Waits {
-    pub(super) rows: Vec<WaitRow>,
+pub(super) struct Waits<'a> {
+    /// The rows, with where they come from.
+    pub(super) rows: Vec<(WaitRow, &'a WaitEntry)>,
     /// How many rows there would be.
     pub(super) all: usize,
     pub(super) locks: Vec<LockRow>,
@@ -24,8 +27,8 @@ pub(super) struct Waits {
     pub(super) kinds: HashMap<KindId, (f64, u64)>,
 }
 
-impl Waits {
-    pub(super) fn of(profile: &Profile) -> Self {
+impl<'a> Waits<'a> {
+    pub(super) fn of(profile: &'a Profile) -> Self {
         let Some(waiting) = &profile.waiting else {
             return Self::default();
         };
@@ -43,13 +46,13 @@ impl Waits {
         let all = weighed.len();
         weighed.truncate(MOST);
         let total = times.waited.max(1) as f64;
-        let rows = weighed.iter().map(|(wait, [waited, ready])| WaitRow {
+        let row = |wait: &WaitEntry, [waited, ready]: [u64; 2]| WaitRow {
             kind: kind(profile, wait),
             stack: frames(profile, wait.stack),
             waits_on: waits_on(wait),
-            mean_tasks: *waited as f64 / covered,
-            ready_mean: *ready as f64 / covered,
-            share: *waited as f64 / total,
+            mean_tasks: waited as f64 / covered,
+            ready_mean: ready as f64 / covered,
+            share: waited as f64 / total,
             stayed_ms: wait.stayed().map(|stayed| StayedRow {
                 p50: ms(stayed.p50_ns),
                 p90: ms(stayed.p90_ns),
@@ -62,7 +65,10 @@ impl Waits {
             last: wait.last,
             unmoved: wait.unmoved,
             unmoved_tasks: wait.unmoved_tasks.clone(),
-        });
+        };
+        let rows = weighed
+            .into_iter()
+            .map(|(wait, times)| (row(wait, times), wait));
         let lives = waiting.kinds.iter();
         let lives = lives.map(|life| (life.kind, (life.alive_ns as f64 / covered, life.tasks)));
         Self {
@@ -72,6 +78,28 @@ impl Waits {
             circles: circles(profile, waiting),
             kinds: lives.collect(),
         }
+    }
+
+    /// What is wrong.
+    pub(super) fn trouble(&self, profile: &'a Profile) -> Vec<Finding> {
+        let told = self.rows.iter().enumerate();
+        trouble(&Seen {
+            profile,
+            waits: told
+                .map(|(number, (row, entry))| Told {
+                    number,
+                    entry,
+                    stack: &row.stack,
+                    kind: row.kind.as_deref(),
+                })
+                .collect(),
+            locks: &self.locks,
+            circles: &self.circles,
+            duration_s: profile
+                .waiting
+                .as_ref()
+                .map_or(0.0, |waiting| waiting.covered_ns as f64 / 1e9),
+        })
     }
 }
 

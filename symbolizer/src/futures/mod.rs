@@ -28,4 +28,4 @@ pub(crate) use compile::{Knowledge, Known, Rule, Shapes};
 pub(crate) use name::readable_type;
 pub(crate) use parse::Tree;
 pub(crate) use shape::ShapeId;
-pub(crate) use walk::{Ground, Job, Walked, Walker};
+pub(crate) use walk::{GUARDED, Ground, Job, Walked, Walker};

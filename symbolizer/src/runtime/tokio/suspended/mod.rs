@@ -17,7 +17,7 @@ mod tagged;
 use super::detect::Detected;
 use super::layout::Header;
 use crate::frame::{FrameKind, Origin};
-use crate::futures::{Ground, Job, Shapes, Tree, Walked, Walker};
+use crate::futures::{GUARDED, Ground, Job, Shapes, Tree, Walked, Walker};
 use crate::module::{AddressSpace, ModuleId};
 use crate::runtime::{SeenThreads, TaskClass, TaskReader};
 use crate::session::TaskKind;
@@ -26,7 +26,7 @@ use crate::types::{TypeCache, Types};
 use awaitscope_sampler::{Avma, ReadRequest};
 use leaves::Leaves;
 use lists::{Found, ListedTask, Lists};
-use plan::{Plan, Plans};
+use plan::{FuturePlace, Plan, Plans};
 use roots::Roots;
 use scan::HeaderScan;
 use std::sync::Arc;
@@ -36,6 +36,9 @@ const RUNNING: u64 = 0b1;
 const COMPLETE: u64 = 0b10;
 const NOTIFIED: u64 = 0b100;
 const CANCELLED: u64 = 0b10_0000;
+
+/// How often a task is tried that runs when it is read and waits when it is looked at.
+const ATTEMPTS: u32 = 3;
 
 /// Reads the tasks of all Tokio schedulers of a process.
 #[derive(Debug)]
@@ -181,32 +184,46 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn tasks(&mut self, listed: Vec<ListedTask>) {
-        let (mut jobs, mut waiting, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        let mut waiting = Vec::new();
+        let mut others = Vec::new();
         for task in listed {
-            let Some(plan) = self.plan(&task) else {
-                continue;
-            };
-            let Some(class) = plan.class else {
-                continue;
-            };
-            let still = task.state & (RUNNING | COMPLETE) == 0;
-            match plan.future {
-                Some(place) if still && class == TaskClass::Async => {
-                    jobs.push(Job {
-                        address: task.address,
-                        size: place.size,
-                        offset: place.offset,
-                        shape: place.shape,
-                    });
-                    waiting.push(task);
-                }
-                _ => others.push(task),
+            match self.standing(&task) {
+                Standing::Waits(place, id_offset) => waiting.push(Waiting {
+                    task,
+                    place,
+                    id_offset,
+                }),
+                Standing::Told => others.push(task),
+                Standing::Nobody => {}
             }
         }
-        let left = self.walk(&jobs, waiting);
-        let left = self.look_again(left);
-        for task in others.into_iter().chain(left) {
+        for _ in 0..ATTEMPTS {
+            let refused = self.walk(std::mem::take(&mut waiting));
+            let (still, moved) = self.look_again(refused);
+            waiting = still;
+            others.extend(moved);
+            if waiting.is_empty() {
+                break;
+            }
+        }
+        // They ran whenever they were read, and not when they were looked at.
+        self.snapshot.torn += u32::try_from(waiting.len()).unwrap_or(u32::MAX);
+        for task in others {
             self.without_tree(&task);
+        }
+    }
+
+    fn standing(&mut self, task: &ListedTask) -> Standing {
+        let Some(plan) = self.plan(task) else {
+            return Standing::Nobody;
+        };
+        let still = task.state & (RUNNING | COMPLETE) == 0;
+        match (plan.class, plan.future) {
+            (None, _) => Standing::Nobody,
+            (Some(TaskClass::Async), Some(place)) if still => {
+                Standing::Waits(place, plan.id_offset)
+            }
+            _ => Standing::Told,
         }
     }
 
@@ -248,48 +265,57 @@ impl Reading<'_> {
     }
 
     /// Walks the futures of tasks that wait. Returns those that did not let us.
-    fn walk(&mut self, jobs: &[Job], tasks: Vec<ListedTask>) -> Vec<ListedTask> {
+    fn walk(&mut self, waiting: Vec<Waiting>) -> Vec<Waiting> {
         let Some(shapes) = self.shapes.as_deref_mut() else {
-            return tasks;
+            return waiting;
         };
         let ground = Ground {
             space: self.seen.space,
             module: self.tasks.module,
             memory: self.seen.process,
         };
-        let guard = |job: usize, bytes: &[u8]| standing(&tasks[job], bytes);
+        let jobs: Vec<Job> = waiting.iter().map(Waiting::job).collect();
+        let guard = |job: usize, bytes: &[u8]| waiting[job].guard(bytes);
         let walker = &mut self.tasks.walker;
-        let walked = walker.walk(jobs, &ground, shapes, self.table, &guard);
+        let walked = walker.walk(&jobs, &ground, shapes, self.table, &guard);
         let mut left = Vec::new();
-        for (task, walked) in tasks.into_iter().zip(walked) {
+        for (waiting, walked) in waiting.into_iter().zip(walked) {
             match walked {
-                Walked::Tree(tree, guard) => self.with_tree(&task, tree, guard),
-                Walked::Refused => left.push(task),
+                Walked::Tree(tree, guard) => self.with_tree(&waiting.task, tree, guard),
+                Walked::Refused => left.push(waiting),
                 Walked::Torn => self.snapshot.torn += 1,
             }
         }
         left
     }
 
-    /// What became of tasks that waited when they were listed.
-    fn look_again(&self, tasks: Vec<ListedTask>) -> Vec<ListedTask> {
-        let mut headers = vec![[0; Header::SIZE]; tasks.len()];
+    /// What became of tasks that waited when they were listed: those that wait again, and
+    /// those that do not. Those that ended are neither.
+    fn look_again(&self, tasks: Vec<Waiting>) -> (Vec<Waiting>, Vec<ListedTask>) {
+        let mut headers = vec![[0; GUARDED]; tasks.len()];
         let mut requests: Vec<ReadRequest<'_>> = tasks
             .iter()
             .zip(&mut headers)
-            .map(|(task, into)| ReadRequest::new(Avma(task.address), into))
+            .map(|(waiting, into)| {
+                let length = into.len().min(waiting.place.size as usize);
+                ReadRequest::new(Avma(waiting.task.address), &mut into[..length])
+            })
             .collect();
         self.seen.process.read_many(&mut requests);
         let read: Vec<bool> = requests.iter().map(|request| request.done).collect();
-        let tasks = tasks.into_iter().zip(headers).zip(read);
-        tasks
-            .filter_map(|((mut task, header), read)| {
-                let header = Header(&header);
-                let lives = read && header.is_alive() && header.vtable() == task.vtable;
-                task.state = header.state();
-                lives.then_some(task)
-            })
-            .collect()
+        let (mut still, mut moved) = (Vec::new(), Vec::new());
+        for ((mut waiting, bytes), read) in tasks.into_iter().zip(headers).zip(read) {
+            let state = waiting.state(&bytes).filter(|_| read);
+            let Some(state) = state else {
+                continue;
+            };
+            waiting.task.state = state;
+            match state & (RUNNING | COMPLETE) {
+                0 => still.push(waiting),
+                _ => moved.push(waiting.task),
+            }
+        }
+        (still, moved)
     }
 
     fn with_tree(&mut self, task: &ListedTask, tree: Tree, guard: u64) {
@@ -362,13 +388,49 @@ fn unnamed(class: TaskClass) -> &'static str {
     }
 }
 
-/// The bits of the state word of a task that may be walked, if it is still the one that
-/// was listed.
-fn standing(task: &ListedTask, bytes: &[u8]) -> Option<u64> {
-    let header = Header(bytes.first_chunk()?);
-    let same = header.is_alive() && header.vtable() == task.vtable;
-    let bits = header.state() & (RUNNING | COMPLETE | NOTIFIED | CANCELLED);
-    (same && bits & (RUNNING | COMPLETE) == 0).then_some(bits)
+/// What is to be done about a listed task.
+enum Standing {
+    /// It waits, and its future can be walked; its id stands there.
+    Waits(FuturePlace, u64),
+    /// More than its state cannot be told.
+    Told,
+    /// It is a worker, or nothing that is known.
+    Nobody,
+}
+
+/// A task that waits.
+struct Waiting {
+    task: ListedTask,
+    place: FuturePlace,
+    id_offset: u64,
+}
+
+impl Waiting {
+    fn job(&self) -> Job {
+        Job {
+            address: self.task.address,
+            size: self.place.size,
+            offset: self.place.offset,
+            shape: self.place.shape,
+        }
+    }
+
+    /// The state word, if it is still the task that was listed.
+    fn state(&self, bytes: &[u8]) -> Option<u64> {
+        let header = Header(bytes.first_chunk()?);
+        let at = usize::try_from(self.id_offset).ok()?;
+        let id = bytes.get(at..at.checked_add(8)?)?.first_chunk()?;
+        let id = u64::from_le_bytes(*id);
+        let known = self.task.id.is_none_or(|known| known.0 == id);
+        let same = known && header.is_alive() && header.vtable() == self.task.vtable;
+        same.then(|| header.state())
+    }
+
+    /// The bits of the state word that must stay while it is walked.
+    fn guard(&self, bytes: &[u8]) -> Option<u64> {
+        let bits = self.state(bytes)? & (RUNNING | COMPLETE | NOTIFIED | CANCELLED);
+        (bits & (RUNNING | COMPLETE) == 0).then_some(bits)
+    }
 }
 
 fn state_of(state: u64) -> TaskState {

@@ -26,6 +26,8 @@ pub(super) struct Plan {
     /// Where the future stands in a task, and how many bytes a task has; `None` where
     /// the debug information does not tell.
     pub future: Option<FuturePlace>,
+    /// Where in a task its id stands.
+    pub id_offset: u64,
     /// The number of the kind, once it was asked for.
     pub kind: Option<KindId>,
 }
@@ -72,15 +74,16 @@ impl Plans {
         let plan = match self.by_vtable.entry(vtable) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
-                let (poll, _) = super::super::layout::read_vtable(vtable, seen.process)?;
+                let (poll, id_offset) = super::super::layout::read_vtable(vtable, seen.process)?;
                 let place = seen.space.lookup(poll)?;
-                new.insert(match shapes {
+                let plan = match shapes {
                     Some(shapes) => {
                         let body = self.bodies.get(&place.1).copied();
                         with_types(place, body, seen.space, shapes)
                     }
                     None => by_symbol(place, seen.space),
-                })
+                };
+                new.insert(Plan { id_offset, ..plan })
             }
         };
         Some(plan)
@@ -112,6 +115,7 @@ fn with_types(
         name: name_of(future, class, shapes),
         future_name: (!future.contains("dyn ")).then(|| readable_type(future).into()),
         future: place,
+        id_offset: 0,
         kind: None,
     }
 }
@@ -176,6 +180,7 @@ fn by_symbol(poll: (ModuleId, Svma), space: &AddressSpace) -> Plan {
         name,
         future_name: None,
         future: None,
+        id_offset: 0,
         kind: None,
     }
 }

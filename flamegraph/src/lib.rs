@@ -40,6 +40,7 @@ mod report;
 #[cfg(test)]
 mod sample;
 mod svg;
+mod tasks;
 mod view;
 
 pub use builder::ProfileBuilder;
@@ -52,4 +53,5 @@ pub use profile::{
 pub use record::profile_of;
 pub use report::{Color, Report};
 pub use svg::{FlamegraphOptions, flamegraph};
+pub use tasks::{KindPattern, Listing, TaskList, TaskText};
 pub use view::{Grouping, RuntimeFrames, View};

@@ -5,6 +5,7 @@ use crate::ids::{Pid, Tid};
 use crate::kernel::KernelSymbols;
 use crate::maps;
 use crate::memory;
+use crate::open_files::OpenFiles;
 use crate::process::{BlockedThread, Mapping, Process, ReadMemory, ReadRequest};
 use crate::procfs::{Folder, Stat};
 use crate::sys;
@@ -185,5 +186,9 @@ impl Process for LiveProcess {
     fn kernel_function(&self, address: u64) -> Option<String> {
         let symbols = self.kernel.get_or_init(KernelSymbols::load);
         symbols.name(address).map(str::to_owned)
+    }
+
+    fn open_files(&self) -> Option<OpenFiles> {
+        Some(OpenFiles::read(&self.folder))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::ids::{Avma, Pid, Tid};
+use crate::open_files::OpenFiles;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,6 +86,11 @@ pub trait Process: ReadMemory {
     fn kernel_function(&self, _address: u64) -> Option<String> {
         None
     }
+
+    /// Its open descriptors as they are now, where we may know them. A capture does not.
+    fn open_files(&self) -> Option<OpenFiles> {
+        None
+    }
 }
 
 impl<T: ReadMemory + ?Sized> ReadMemory for Arc<T> {
@@ -120,6 +126,10 @@ impl<T: Process + ?Sized> Process for Arc<T> {
 
     fn kernel_function(&self, address: u64) -> Option<String> {
         (**self).kernel_function(address)
+    }
+
+    fn open_files(&self) -> Option<OpenFiles> {
+        (**self).open_files()
     }
 }
 

@@ -185,6 +185,7 @@ impl ProfileBuilder {
             threads: self.threads.finish(),
             stalls,
             quality: self.quality,
+            last_tasks: None,
             strings,
             frames,
             stacks,

@@ -13,6 +13,7 @@ pub use timeline::{State, WeightKey};
 pub(crate) use waiting::COVERED;
 pub(crate) use waiting::{CircleEntry, KindLife, LinkEntry, LockEntry, WaitEntry, Waiting};
 
+use crate::tasks::TaskList;
 use awaitscope_symbolizer::{FrameKind, Origin};
 use limits::bounded;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,9 @@ pub struct Profile {
     pub stalls: Vec<Stall>,
     /// What the recording could not see.
     pub quality: Quality,
+    /// The tasks as they were at its end, if they were looked at.
+    #[serde(default)]
+    pub last_tasks: Option<TaskList>,
 
     #[serde(deserialize_with = "bounded::<_, _, { limits::STRINGS }>")]
     pub(crate) strings: Vec<Arc<str>>,

@@ -3,6 +3,7 @@
 use super::limits;
 use super::{Profile, Stall};
 use crate::error::Error;
+use crate::tasks::TaskList;
 
 impl Profile {
     /// Holds what [`Profile`] promises, or says what does not.
@@ -13,6 +14,7 @@ impl Profile {
         self.check_buckets()?;
         self.check_series()?;
         self.check_waiting()?;
+        self.last_tasks.iter().try_for_each(TaskList::validate)?;
         self.check_times()
     }
 

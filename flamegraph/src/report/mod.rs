@@ -15,6 +15,7 @@ mod waits;
 mod workers;
 
 pub use model::Report;
+pub(crate) use table::{Ink, WIDTH, shortened, wrapped};
 pub use text::Color;
 
 use crate::profile::{Profile, Series};

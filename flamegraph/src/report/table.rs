@@ -4,11 +4,11 @@ use crate::printable::printable;
 use std::fmt::Write;
 
 /// No line is longer.
-pub(super) const WIDTH: usize = 100;
+pub(crate) const WIDTH: usize = 100;
 
 /// How a piece of text is set off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ink {
+pub(crate) enum Ink {
     Bold,
     Dim,
     Red,
@@ -28,7 +28,7 @@ pub enum Color {
 
 impl Color {
     /// The text in this ink. What it says must be printable already.
-    pub(super) fn ink(self, ink: Ink, text: &str) -> String {
+    pub(crate) fn ink(self, ink: Ink, text: &str) -> String {
         if text.is_empty() {
             return String::new();
         }
@@ -99,7 +99,7 @@ impl Table {
 }
 
 /// A text in at most `room` letters. Names say most at their end.
-pub(super) fn shortened(text: &str, room: usize) -> String {
+pub(crate) fn shortened(text: &str, room: usize) -> String {
     let text = printable(text);
     let length = text.chars().count();
     if length <= room {
@@ -111,7 +111,7 @@ pub(super) fn shortened(text: &str, room: usize) -> String {
 
 /// Writes a text in lines that fit, the first after `first`, the others after
 /// as many blanks as `indent` says.
-pub(super) fn wrapped(out: &mut String, first: &str, indent: usize, text: &str) {
+pub(crate) fn wrapped(out: &mut String, first: &str, indent: usize, text: &str) {
     out.push_str(first);
     let room = WIDTH.saturating_sub(indent).max(20);
     let mut used = 0;

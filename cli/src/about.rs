@@ -35,6 +35,11 @@ impl About {
 
 /// The process of a recording, on this machine.
 pub fn target(facts: &Facts, outcome: &Outcome) -> Target {
+    target_of(facts, outcome.build_id.clone())
+}
+
+/// A process on this machine.
+pub fn target_of(facts: &Facts, build_id: Option<String>) -> Target {
     Target {
         pid: facts.pid.0,
         name: facts.name.clone(),
@@ -42,7 +47,7 @@ pub fn target(facts: &Facts, outcome: &Outcome) -> Target {
             .exe
             .as_ref()
             .map_or_else(String::new, |exe| exe.display().to_string()),
-        build_id: outcome.build_id.clone(),
+        build_id,
         host: nix::unistd::gethostname()
             .map(|host| host.to_string_lossy().into_owned())
             .unwrap_or_default(),

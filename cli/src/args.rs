@@ -21,6 +21,8 @@ pub struct Cli {
 pub enum Command {
     /// Watch a process for a while and keep a profile of it
     Record(RecordArgs),
+    /// List the tasks of a process, and what each waits for
+    Tasks(TasksArgs),
     /// Draw a profile, or a process, as an SVG
     Flamegraph(FlamegraphArgs),
     /// Say in words or JSON what a profile, or a process, shows
@@ -115,6 +117,42 @@ pub struct SourceArgs {
     /// How.
     #[command(flatten)]
     pub watch: WatchArgs,
+}
+
+/// `awaitscope tasks`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["pid", "name", "file"])))]
+pub struct TasksArgs {
+    /// A profile or a capture that `record` wrote: the tasks as they were at its end
+    #[arg(value_name = "FILE", conflicts_with_all = ["pid", "name", "consistent"])]
+    pub file: Option<PathBuf>,
+    /// Which process.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// As what
+    #[arg(long, value_enum, default_value_t = FormatArg::Text)]
+    pub format: FormatArg,
+    /// Only kinds whose name has this in it; `*` stands for anything
+    #[arg(long, value_name = "PATTERN")]
+    pub kind: Option<String>,
+    /// Each task by itself, not those together that wait at the same place
+    #[arg(long)]
+    pub all: bool,
+    /// Stop the process while its tasks are read, for some milliseconds
+    ///
+    /// Without this, tasks are read one after the other while the process goes on: each is
+    /// shown as it was, but not all at the same moment. A stop (by ptrace) can be noticed:
+    /// threads that sleep in epoll_wait, sigtimedwait and a few other system calls see them
+    /// interrupted (EINTR). Async runtimes expect that; a program that does not handle it
+    /// may take it for an error. The process goes on in any case, even if awaitscope is killed.
+    #[arg(long)]
+    pub consistent: bool,
+    /// Where the list goes [default: standard output]
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub output: PathBuf,
+    /// A separate debug file of one of its binaries
+    #[arg(long, value_name = "FILE")]
+    pub debug_file: Vec<PathBuf>,
 }
 
 /// `awaitscope flamegraph`.

@@ -8,6 +8,7 @@ mod demo;
 mod naming;
 mod output;
 mod recording;
+mod snapshot;
 mod status;
 mod stop;
 mod target;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Record(args) => commands::record::run(args),
+        Command::Tasks(args) => commands::tasks::run(&args),
         Command::Flamegraph(args) => commands::flamegraph::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),

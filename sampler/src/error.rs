@@ -74,6 +74,50 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The memory of the process is not for us.
+    #[error(
+        "the memory of process {pid}, which runs as user {owner}, cannot be read, and tasks are found \
+         nowhere else; run as the same user, as root, or with CAP_SYS_PTRACE (in a container: `--cap-add SYS_PTRACE`); \
+         where kernel.yama.ptrace_scope is 1 or more, the same user is not enough"
+    )]
+    Memory {
+        /// The process.
+        pid: Pid,
+        /// Whose it is.
+        owner: u32,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// We may not stop the process.
+    #[error(
+        "process {pid} cannot be stopped; that takes the permissions of a debugger: the same user, root, or \
+         CAP_SYS_PTRACE, and kernel.yama.ptrace_scope can forbid it; tasks can be read without a stop"
+    )]
+    NotStopped {
+        /// The process.
+        pid: Pid,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// Somebody else traces the process.
+    #[error(
+        "process {pid} is traced by process {tracer} (a debugger, or strace), and can have one tracer only; \
+         tasks can be read without a stop"
+    )]
+    Traced {
+        /// The process.
+        pid: Pid,
+        /// Who traces it.
+        tracer: Pid,
+    },
+    /// A thread of the process did not stop in time.
+    #[error(
+        "a thread of process {0} does not stop: it sleeps where no signal wakes it; tasks can be read \
+         without a stop"
+    )]
+    DoesNotStop(Pid),
     /// There are no perf events here.
     #[error(
         "this system has no perf events (perf_event_open: {source}); the kernel needs \
@@ -205,6 +249,8 @@ impl Error {
             | Self::Perf { source, .. }
             | Self::RingMemory { source, .. }
             | Self::Ring { source, .. }
+            | Self::Memory { source, .. }
+            | Self::NotStopped { source, .. }
             | Self::Launch { source, .. }
             | Self::Proc { source, .. }
             | Self::Capture { source, .. } => source.raw_os_error(),

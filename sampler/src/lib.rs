@@ -15,8 +15,9 @@
 //!
 //! # What it does not do
 //!
-//! It knows no symbol, no debug information and no language; it does not unwind. It never stops, traces
-//! or writes to a process: a stop would show, since a blocked `epoll_wait` returns `EINTR` after one.
+//! It knows no symbol, no debug information and no language; it does not unwind. It never writes to a
+//! process, and does not stop or trace one: a stop would show, since a blocked `epoll_wait` returns
+//! `EINTR` after one. (The exception is [`Stopped`], for whoever asks for just that.)
 //!
 //! # What it needs
 //!
@@ -74,6 +75,7 @@ mod record;
 mod ring;
 mod rings;
 mod source;
+mod stop;
 mod sys;
 mod tls;
 
@@ -89,4 +91,5 @@ pub use open_files::{Descriptor, OpenFiles, Protocol, Socket};
 pub use options::{Children, KernelPart, Options, SwitchRegisters};
 pub use process::{BlockedThread, Mapped, Mapping, Permissions, Process, ReadMemory, ReadRequest};
 pub use source::{Abilities, SampleSource};
+pub use stop::Stopped;
 pub use tls::thread_pointer;

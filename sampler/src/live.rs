@@ -132,6 +132,23 @@ impl LiveProcess {
         self.folder.path(file).into()
     }
 
+    /// That its memory can be read, or what to do about it.
+    ///
+    /// # Errors
+    /// It cannot be.
+    pub fn need_memory(&self) -> Result<(), Error> {
+        self.can_read_memory().map_err(|source| {
+            if self.exited() {
+                return Error::Exited(self.pid);
+            }
+            Error::Memory {
+                pid: self.pid,
+                owner: self.folder.owner().unwrap_or_default(),
+                source,
+            }
+        })
+    }
+
     /// Whether its memory can be read at all. It takes more permission than perf events do.
     ///
     /// # Errors

@@ -154,6 +154,12 @@ impl Folder {
             .ok_or_else(|| unintelligible(self.known_as("status")))
     }
 
+    /// The process that traces it.
+    pub(crate) fn tracer(&self) -> Option<Pid> {
+        let tracer = self.status("TracerPid:").ok()?.trim().parse().ok()?;
+        (tracer != 0).then_some(Pid(tracer))
+    }
+
     /// The process this number belongs to: another one if it is that of a thread.
     pub(crate) fn process(&self) -> Result<Pid, Error> {
         self.status("Tgid:")?

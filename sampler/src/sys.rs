@@ -1,6 +1,6 @@
 //! System calls that no crate wraps.
 
-use crate::ids::{Nanos, Pid};
+use crate::ids::{Nanos, Pid, Tid};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
@@ -77,4 +77,35 @@ pub(crate) fn before_exec(
     unsafe {
         command.pre_exec(hook);
     }
+}
+
+/// What became of a thread that we trace, if anything did (waitpid(2), whose `nix` wrapper does not
+/// know real-time signals).
+pub(crate) fn waited(tid: Tid) -> io::Result<Option<libc::c_int>> {
+    let mut status = 0;
+    let flags = libc::WNOHANG | libc::__WALL;
+    // SAFETY: the status is ours, and nothing else is written.
+    match unsafe { libc::waitpid(number(tid), &raw mut status, flags) } {
+        0 => Ok(None),
+        -1 => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+            error => Err(error),
+        },
+        _ => Ok(Some(status)),
+    }
+}
+
+/// Lets go of a thread that we trace and that stands; it gets a signal, unless that is 0 (ptrace(2)).
+pub(crate) fn detach(tid: Tid, signal: libc::c_int) -> io::Result<()> {
+    let nowhere = std::ptr::null_mut::<libc::c_void>();
+    // SAFETY: this request reads and writes no memory of ours.
+    match unsafe { libc::ptrace(libc::PTRACE_DETACH, number(tid), nowhere, i64::from(signal)) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Numbers of threads are below `PID_MAX_LIMIT`, which is 2²².
+fn number(tid: Tid) -> libc::pid_t {
+    i32::try_from(tid.0).unwrap_or(i32::MAX)
 }

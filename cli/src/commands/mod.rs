@@ -5,6 +5,7 @@ pub mod doctor;
 pub mod flamegraph;
 pub mod record;
 pub mod report;
+pub mod tasks;
 
 use crate::args::SourceArgs;
 use crate::capture;
@@ -14,6 +15,7 @@ use crate::target;
 use anyhow::{Context, Result};
 use awaitscope_flamegraph::Profile;
 use awaitscope_sampler::Replay;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a process is recorded when nobody says: long enough for a picture,
@@ -24,13 +26,7 @@ const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 /// recorded first.
 fn profile(args: &SourceArgs) -> Result<Profile> {
     if let Some(file) = &args.file {
-        let failed = || format!("cannot read {}", file.display());
-        if Replay::is_capture(file).with_context(failed)? {
-            let profile = capture::replay(file, &args.watch.debug_file)?;
-            show_notes(&profile);
-            return Ok(profile);
-        }
-        return Profile::load(file).with_context(failed);
+        return profile_in(file, &args.watch.debug_file);
     }
     let pid = target::resolve(&args.target)?;
     let mut watch = args.watch.clone();
@@ -38,6 +34,17 @@ fn profile(args: &SourceArgs) -> Result<Profile> {
     let profile = Recording::attach(pid, &watch)?.run()?;
     show_notes(&profile);
     Ok(profile)
+}
+
+/// The profile in a file, or that of a capture.
+fn profile_in(file: &Path, debug_files: &[PathBuf]) -> Result<Profile> {
+    let failed = || format!("cannot read {}", file.display());
+    if Replay::is_capture(file).with_context(failed)? {
+        let profile = capture::replay(file, debug_files)?;
+        show_notes(&profile);
+        return Ok(profile);
+    }
+    Profile::load(file).with_context(failed)
 }
 
 fn show_notes(profile: &Profile) {

@@ -132,23 +132,17 @@ impl Drawing<'_> {
         let what = format!("→ {}", words::what(point.what));
         let details = words::details(self.list, self.edges, waits).join("; ");
         let room = WIDTH.saturating_sub(width(first) + what.chars().count());
-        let type_name = format!("  {}", point.type_name);
-        let together = details.chars().count() + type_name.chars().count() + 2;
+        let dim = |text| (Some(Ink::Dim), text);
+        let what = (Some(Ink::Yellow), &*what);
+        let type_name = dim(&*point.type_name);
         if details.is_empty() {
-            let pieces = [(Some(Ink::Yellow), &*what), (Some(Ink::Dim), &*type_name)];
-            return self.line(first, &pieces);
+            return self.line(first, &[what, dim("  "), type_name]);
         }
-        if together <= room {
+        if details.chars().count() + LEAST_ROOM <= room {
             let details = format!(": {details}");
-            let pieces = [
-                (Some(Ink::Yellow), &*what),
-                (None, &*details),
-                (Some(Ink::Dim), &*type_name),
-            ];
-            return self.line(first, &pieces);
+            return self.line(first, &[what, (None, &details), dim("  "), type_name]);
         }
-        let pieces = [(Some(Ink::Yellow), &*what), (Some(Ink::Dim), &*type_name)];
-        self.line(first, &pieces);
+        self.line(first, &[what, dim("  "), type_name]);
         self.line(&format!("{rest}  "), &[(None, &details)]);
     }
 

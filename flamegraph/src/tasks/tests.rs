@@ -18,7 +18,7 @@ fn people_see_the_largest_kind_and_what_its_tasks_have_in_common() {
     let expected = "\
 app (pid 4711)  31 tasks: 30 suspended, 1 running
 tokio 1.54.1 multi_thread, 4 workers, 3 queued at workers
-read in 12.0 ms while the process ran; 2 moved while they were read; 1 wait at a place that could
+read in 12.0 ms while the process ran; 2 that moved while they were read; 1 whose await point could
 not be told
 
 28  app::handler
@@ -27,7 +27,7 @@ not be told
   │      │      sqlx::fetch  src/main.rs:400
   │      │      → socket: descriptor 7  tokio::io::Readiness
   │      └─  3  app::db::pool  src/main.rs:31
-  │             → lock: 0xabc0 ×3 held by task 30 (app::writer)  tokio::sync::batch_semaphore::Acquire
+  │             → lock: 0xabc0 ×3 held by task 30 (app::writer)  …kio::sync::batch_semaphore::Acquire
   └─  5  app::handler  src/main.rs:15
          → timer: 210 ms to 250 ms left  tokio::time::sleep::Sleep
 
@@ -41,7 +41,7 @@ not be told
 
 1  app::main
   app::main  src/main.rs:70
-  → task: task 30 (app::writer)  tokio::task::JoinHandle
+  → task: 30 (app::writer)  tokio::task::JoinHandle
 
 1  app::busy
   running

@@ -326,8 +326,8 @@ fn how_read(list: &TaskList) -> String {
         None => format!("read in {} while the process ran", duration(list.took_ns)),
     };
     for (number, what) in [
-        (list.torn, "moved while they were read"),
-        (list.unresolved, "wait at a place that could not be told"),
+        (list.torn, "that moved while they were read"),
+        (list.unresolved, "whose await point could not be told"),
     ] {
         if number > 0 {
             words.push_str(&format!("; {} {what}", count(number.into())));

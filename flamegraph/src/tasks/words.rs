@@ -76,7 +76,7 @@ fn awaited(list: &TaskList, waits: &Waits<'_>) -> Option<String> {
     if waits.tasks.len() <= EXAMPLES {
         return examples("", &waits.tasks, |task| {
             let task = &list.tasks[*task as usize];
-            format!("task {} ({})", task.name(), kind(task))
+            format!("{} ({})", task.name(), kind(task))
         });
     }
     let mut kinds = Tally::default();
@@ -85,7 +85,7 @@ fn awaited(list: &TaskList, waits: &Waits<'_>) -> Option<String> {
     }
     let kinds = examples("", &kinds, |kind| (*kind).to_owned())?;
     let tasks = count(waits.tasks.len() as u64);
-    Some(format!("{tasks} tasks: {kinds}"))
+    Some(format!("{tasks} of them, {kinds}"))
 }
 
 fn objects(list: &TaskList, edges: &Edges, waits: &Waits<'_>) -> Option<String> {

@@ -85,6 +85,11 @@ impl Snapshotter {
         self.table
     }
 
+    /// Lists threads and mappings anew before the next snapshot.
+    pub fn look_again(&mut self) {
+        self.fresh = 0;
+    }
+
     /// Looks at all tasks once.
     pub fn take(&mut self) -> Snapshot {
         if self.fresh == 0 {

@@ -27,7 +27,7 @@ not be told
   │      │      sqlx::fetch  src/main.rs:400
   │      │      → socket: descriptor 7  tokio::io::Readiness
   │      └─  3  app::db::pool  src/main.rs:31
-  │             → lock: 0xabc0 ×3 held by task 30 (app::writer)  …kio::sync::batch_semaphore::Acquire
+  │             → lock: 0xabc0 ×3 held by task 30 (app::writer)  …io::sync::batch_semaphore::Acquire
   └─  5  app::handler  src/main.rs:15
          → timer: 210 ms to 250 ms left  tokio::time::sleep::Sleep
 

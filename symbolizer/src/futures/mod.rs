@@ -22,6 +22,8 @@ mod containers;
 mod name;
 mod parse;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub(crate) use compile::{Knowledge, Known, Rule, Shapes};

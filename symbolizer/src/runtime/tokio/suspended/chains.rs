@@ -13,6 +13,9 @@ use super::ranges::{Range, Ranges, join};
 use awaitscope_sampler::ReadMemory;
 use std::collections::HashMap;
 
+#[cfg(test)]
+mod tests;
+
 /// How often a walk may lose its way before it turns round, and before it gives up.
 const MOST_LOSSES: u32 = 400;
 
@@ -96,8 +99,8 @@ fn read_ends(chains: &[Chain], memory: &dyn ReadMemory) -> Vec<Option<(u64, u64)
 enum At {
     /// Before this task.
     Task(u64),
-    /// Back at this one, which led to nothing: is it still in the list?
-    Back(u64),
+    /// Back at this one with this id, which led to nothing: is it still in the list?
+    Back(u64, u64),
     /// At the end, as it seems.
     End,
     /// Done, or given up.
@@ -108,6 +111,16 @@ enum At {
 enum Way {
     FromHead,
     FromTail,
+}
+
+/// How a task was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    /// By which walk, and on which way.
+    walk: usize,
+    way: Way,
+    /// Its id: another task may get its memory.
+    id: u64,
 }
 
 /// What a walk needs to go on.
@@ -124,11 +137,14 @@ struct Walk {
     chain: Chain,
     way: Way,
     at: At,
-    /// The tasks that led here, as far as they are still taken for members.
-    trail: Vec<u64>,
+    /// The tasks that led here, as far as they are still taken for members, and their
+    /// ids.
+    trail: Vec<(u64, u64)>,
     /// The task that was asked for, and so was just read.
     fresh: Option<u64>,
     losses: u32,
+    /// The task that we went back to last, and where it led then.
+    back: Option<(u64, u64)>,
     walked: Walked,
 }
 
@@ -148,6 +164,7 @@ impl Walk {
             trail: Vec::new(),
             fresh: None,
             losses: 0,
+            back: None,
             walked: Walked {
                 tasks: Vec::new(),
                 complete,
@@ -156,7 +173,7 @@ impl Walk {
     }
 
     /// Goes on until something must be read. `seen` has all tasks of all lists so far.
-    fn go(&mut self, cells: &Cells, seen: &mut HashMap<u64, usize>) -> Step {
+    fn go(&mut self, cells: &Cells, seen: &mut HashMap<u64, Seen>) -> Step {
         loop {
             match self.at {
                 At::End | At::Done => return Step::Rest,
@@ -165,11 +182,11 @@ impl Walk {
                     Some(next) => self.at = next,
                     None => return self.ask(address),
                 },
-                At::Back(address) => {
+                At::Back(address, id) => {
                     if self.fresh != Some(address) {
                         return self.ask(address);
                     }
-                    self.at = self.back_at(address, cells, seen);
+                    self.at = self.back_at(address, id, cells, seen);
                 }
             }
         }
@@ -181,28 +198,40 @@ impl Walk {
     }
 
     /// Takes up a task; `None` if it has to be read for that.
-    fn visit(&mut self, address: u64, cells: &Cells, seen: &mut HashMap<u64, usize>) -> Option<At> {
-        let led_here = self.trail.last().copied().unwrap_or(0);
+    fn visit(&mut self, address: u64, cells: &Cells, seen: &mut HashMap<u64, Seen>) -> Option<At> {
+        let led_here = self.trail.last().map_or(0, |(address, _)| *address);
         let cell = cells.get(address).filter(|cell| {
             let (before, _) = self.neighbours(cell.prev, cell.next);
-            // Before the first one there may be new ones by now.
-            cell.belongs_to(self.chain.owner) && (before == led_here || led_here == 0)
+            // New ones come before the head, none behind the tail.
+            let first = led_here == 0 && self.way == Way::FromHead;
+            cell.belongs_to(self.chain.owner) && (before == led_here || first)
         });
         let Some(cell) = cell else {
             return (self.fresh == Some(address)).then(|| self.lost());
         };
-        if let Some(whose) = seen.get(&address) {
-            let met = self.way == Way::FromTail && *whose == self.index;
-            return Some(if met { self.finish(true) } else { self.lost() });
+        let found = Seen {
+            walk: self.index,
+            way: self.way,
+            id: cell.id,
+        };
+        match seen.get(&address) {
+            None if seen.len() >= MOST_TASKS => return Some(self.finish(false)),
+            None => self.walked.tasks.push(address),
+            // Another one in the memory of one that we met before.
+            Some(known) if known.id != cell.id && self.losses < MOST_LOSSES => self.losses += 1,
+            // From the tail back to where we were lost, it is all of them.
+            Some(known) if self.meets(known) => return Some(self.finish(true)),
+            Some(_) => return Some(self.lost()),
         }
-        if seen.len() >= MOST_TASKS {
-            return Some(self.finish(false));
-        }
-        seen.insert(address, self.index);
-        self.walked.tasks.push(address);
-        self.trail.push(address);
+        seen.insert(address, found);
+        self.trail.push((address, cell.id));
         let (_, after) = self.neighbours(cell.prev, cell.next);
         Some(At::Task(after))
+    }
+
+    /// Whether that task was found on the way from the head, and we come from the tail.
+    fn meets(&self, known: &Seen) -> bool {
+        self.way == Way::FromTail && known.way == Way::FromHead && known.walk == self.index
     }
 
     /// The neighbours of a task before and after it, in the direction we go.
@@ -217,37 +246,47 @@ impl Walk {
     fn lost(&mut self) -> At {
         self.losses += 1;
         match self.trail.pop() {
-            Some(last) if self.losses < MOST_LOSSES => At::Back(last),
+            Some((last, id)) if self.losses < MOST_LOSSES => At::Back(last, id),
             // The other end is to be read first.
             _ => At::End,
         }
     }
 
     /// Back at a task of the trail that was just read.
-    fn back_at(&mut self, address: u64, cells: &Cells, seen: &HashMap<u64, usize>) -> At {
+    fn back_at(&mut self, address: u64, id: u64, cells: &Cells, seen: &HashMap<u64, Seen>) -> At {
         let cell = cells.get(address);
-        let Some(cell) = cell.filter(|cell| cell.belongs_to(self.chain.owner)) else {
+        let same = cell.filter(|cell| cell.belongs_to(self.chain.owner) && cell.id == id);
+        let Some(cell) = same else {
             return self.lost();
         };
         let (before, after) = self.neighbours(cell.prev, cell.next);
         // Both links are cleared when a task leaves. The only one of a list has none
         // either; reading the ends will tell.
         let left = before == 0 && after == 0;
-        if left || seen.contains_key(&after) {
+        let known = seen.get(&after);
+        if left || known.is_some_and(|known| !self.meets(known)) {
             return self.lost();
         }
-        self.trail.push(address);
+        // What does not change will not come right by reading it over and over.
+        if self.back.replace((address, after)) == Some((address, after)) {
+            self.losses += MOST_LOSSES / 8;
+        }
+        self.trail.push((address, id));
         At::Task(after)
     }
 
     /// At the end of the chain: it is the end of the list if that is a task we know.
-    fn close(&mut self, ends: Option<(u64, u64)>, seen: &HashMap<u64, usize>) {
+    fn close(&mut self, ends: Option<(u64, u64)>, seen: &HashMap<u64, Seen>) {
         let Some((head, tail)) = ends else {
             self.at = self.finish(false);
             return;
         };
         let (_, end) = self.neighbours(head, tail);
-        if end == 0 || seen.get(&end) == Some(&self.index) {
+        let reached = match self.way {
+            Way::FromHead => seen.get(&end).is_some_and(|known| known.walk == self.index),
+            Way::FromTail => self.trail.last().is_some_and(|(last, _)| *last == end),
+        };
+        if end == 0 || reached {
             self.at = self.finish(true);
         } else if self.losses < MOST_LOSSES && !self.trail.is_empty() {
             self.at = self.lost();
@@ -255,6 +294,9 @@ impl Walk {
             self.way = Way::FromTail;
             self.losses = 0;
             self.trail.clear();
+            self.at = At::Task(end);
+        } else if self.losses < MOST_LOSSES {
+            self.losses += 1;
             self.at = At::Task(end);
         } else {
             self.at = self.finish(false);

@@ -57,7 +57,7 @@ struct World {
 }
 
 impl World {
-    fn new(tasks: usize, stride: u64, changes: Vec<Vec<Change>>) -> Live {
+    fn live(tasks: usize, stride: u64, changes: Vec<Vec<Change>>) -> Live {
         let mut world = Self {
             stride,
             ..Self::default()
@@ -165,7 +165,7 @@ fn walked(world: &Live) -> Walked {
 #[test]
 fn all_tasks_of_a_list_are_found_from_the_newest_to_the_oldest() {
     for stride in [0x200, 0x1000, 0x1fc0] {
-        let world = World::new(100, stride, Vec::new());
+        let world = World::live(100, stride, Vec::new());
         let walked = walked(&world);
         assert!(walked.complete);
         assert_eq!(walked.tasks, world.0.borrow().list);
@@ -182,7 +182,7 @@ fn a_task_that_leaves_while_we_stand_on_it_costs_no_other() {
     };
     for read in 1..12 {
         for index in 0..10 {
-            let world = World::new(10, 0x1000, leave(read, index));
+            let world = World::live(10, 0x1000, leave(read, index));
             let walked = walked(&world);
             assert!(walked.complete, "{read} {index}");
             let world = world.0.borrow();
@@ -195,7 +195,7 @@ fn a_task_that_leaves_while_we_stand_on_it_costs_no_other() {
 
 #[test]
 fn a_list_whose_links_lead_round_in_a_circle_ends() {
-    let world = World::new(20, 0x1000, Vec::new());
+    let world = World::live(20, 0x1000, Vec::new());
     {
         let mut world = world.0.borrow_mut();
         let (third, last) = (world.list[2], world.list[19]);
@@ -209,7 +209,7 @@ fn a_list_whose_links_lead_round_in_a_circle_ends() {
 
 #[test]
 fn a_list_of_another_number_has_none_of_our_tasks() {
-    let world = World::new(5, 0x200, Vec::new());
+    let world = World::live(5, 0x200, Vec::new());
     let stranger = world.0.borrow().list[2];
     world.0.borrow_mut().set(stranger + 24, OWNER + 1);
     let walked = walked(&world);
@@ -235,7 +235,7 @@ proptest! {
         wide in any::<bool>(),
         changes in changes(),
     ) {
-        let world = World::new(tasks, if wide { 0x1000 } else { 0x200 }, changes);
+        let world = World::live(tasks, if wide { 0x1000 } else { 0x200 }, changes);
         let before = world.0.borrow().list.clone();
         let walked = walked(&world);
         let world = world.0.borrow();
@@ -252,13 +252,13 @@ proptest! {
     fn memory_of_any_contents_is_walked_to_an_end(
         words in prop::collection::vec((0u64..64, 0u64..24), 0..200),
     ) {
-        let world = World::new(6, 0x200, Vec::new());
+        let world = World::live(6, 0x200, Vec::new());
         let list = world.0.borrow().list.clone();
         for (at, value) in words {
             let task = list[at as usize % list.len()];
             let places = [0, 16, 24, TRAILER, TRAILER + 8, 40];
             let place = task + places[at as usize / list.len() % places.len()];
-            let values = [0, ALIVE, OWNER, VTABLE, LIST, u64::MAX, u64::MAX & !63, 64];
+            let values = [0, ALIVE, OWNER, VTABLE, LIST, u64::MAX, !63, 64];
             let value = list.iter().copied().chain(values).nth(value as usize);
             world.0.borrow_mut().set(place, value.unwrap_or(1));
         }

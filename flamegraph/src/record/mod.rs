@@ -1,5 +1,6 @@
 //! From what a session has seen to a profile.
 
+mod lag;
 mod waiting;
 
 use crate::builder::ProfileBuilder;
@@ -50,6 +51,7 @@ pub fn profile_of(
     }
     if let Some(waiting) = &outcome.waiting {
         making.waiting(waiting);
+        making.lag(waiting);
     }
     making.builder.finish(duration_ns)
 }

@@ -14,6 +14,8 @@ const HUNGRY: f64 = 0.5;
 /// The part of a single CPU below which a process is idle, and shares say
 /// little.
 const IDLE: f64 = 0.1;
+/// How long ready tasks may wait for a worker on average.
+const LATE_MS: f64 = 20.0;
 const LOST: f64 = 0.01;
 const TRUNCATED: f64 = 0.01;
 const UNSYMBOLIZED: f64 = 0.05;
@@ -25,6 +27,7 @@ const UNRESOLVED: f64 = 0.05;
 pub(super) fn findings(report: &Report, trouble: Vec<Finding>) -> Vec<Finding> {
     let mut findings = trouble;
     held_workers(report, &mut findings);
+    late_tasks(report, &mut findings);
     hungry_kinds(report, &mut findings);
     poor_quality(report, &mut findings);
     // Stable: within a severity, the order above.
@@ -83,6 +86,28 @@ fn held_text(spot: &HotSpot, held: f64) -> String {
         text.push_str(&format!(": {advice}"));
     }
     text
+}
+
+fn late_tasks(report: &Report, findings: &mut Vec<Finding>) {
+    let Some(lag) = &report.lag else {
+        return;
+    };
+    let severity = match lag.mean_ms {
+        mean if mean >= LATE_MS => Severity::High,
+        _ if lag.worst_ms >= LATE_MS => Severity::Medium,
+        _ => return,
+    };
+    let milliseconds = |ms: f64| duration((ms * 1e6) as u64);
+    findings.push(Finding {
+        severity,
+        text: format!(
+            "ready tasks waited {} for a worker on average, and {} in the worst stretch: the \
+             workers have more to do than they can, or are held",
+            milliseconds(lag.mean_ms),
+            milliseconds(lag.worst_ms)
+        ),
+        evidence: "lag".to_owned(),
+    });
 }
 
 fn hungry_kinds(report: &Report, findings: &mut Vec<Finding>) {

@@ -19,7 +19,7 @@ pub(crate) use table::{Ink, WIDTH, shortened, wrapped};
 pub use text::Color;
 
 use crate::profile::{Profile, Series};
-use model::{QualityRow, SeriesRows, SnapshotCost, Time};
+use model::{LagRow, QualityRow, SeriesRows, SnapshotCost, Time};
 use shares::{Shares, ms};
 use waits::Waits;
 
@@ -53,6 +53,7 @@ impl Report {
             locks: waits.locks,
             circles: waits.circles,
             workers: workers::workers(profile),
+            lag: lag(profile),
             series: series(profile),
             findings: Vec::new(),
         };
@@ -129,6 +130,27 @@ fn series(profile: &Profile) -> SeriesRows {
         blocking_queue: named("blocking_queue"),
         lag_ms: named("lag_ms"),
     }
+}
+
+/// The lag of the whole recording: each stretch counts as much as it has polls.
+fn lag(profile: &Profile) -> Option<LagRow> {
+    let series = |name: &str| {
+        let found = profile.series.iter().find(|series| series.name == name);
+        found.map(values)
+    };
+    let (lags, polls) = (series("lag_ms")?, series("polls_per_s")?);
+    let known: Vec<(f64, f64)> = lags
+        .into_iter()
+        .zip(polls)
+        .filter_map(|(lag, polls)| Some((lag?, polls?)))
+        .collect();
+    let all: f64 = known.iter().map(|(_, polls)| polls).sum();
+    (all > 0.0).then(|| LagRow {
+        lag_source: "little",
+        mean_ms: known.iter().map(|(lag, polls)| lag * polls).sum::<f64>() / all,
+        worst_ms: known.iter().fold(0.0, |worst, (lag, _)| lag.max(worst)),
+        polls_per_s: all / known.len() as f64,
+    })
 }
 
 /// The mean of each bucket, up to the last one with a value.

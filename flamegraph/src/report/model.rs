@@ -27,6 +27,8 @@ pub struct Report {
     /// Tasks that wait for each other.
     pub(super) circles: Vec<CircleRow>,
     pub(super) workers: Vec<WorkerRow>,
+    /// How long ready tasks waited for a worker; `None` where that cannot be told.
+    pub(super) lag: Option<LagRow>,
     pub(super) series: SeriesRows,
     pub(super) findings: Vec<Finding>,
 }
@@ -250,8 +252,20 @@ pub(super) struct WorkerRow {
     pub(super) runtime: u32,
     pub(super) busy_share: f64,
     pub(super) stalled_share: f64,
-    /// Unknown without snapshots: null.
+    /// Percentiles are not known: null. What is known is in [`Report::lag`].
     pub(super) lag_ms: (),
+}
+
+/// How long ready tasks waited for a worker, all runtimes together.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct LagRow {
+    /// `little`: by Little's law, from the ready tasks of snapshots and the polls of
+    /// workers. That gives means, and no percentiles.
+    pub(super) lag_source: &'static str,
+    pub(super) mean_ms: f64,
+    /// The mean of the worst stretch of time.
+    pub(super) worst_ms: f64,
+    pub(super) polls_per_s: f64,
 }
 
 /// Values over time; `null` where a stretch has none.

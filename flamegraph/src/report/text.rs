@@ -283,7 +283,15 @@ impl Page<'_> {
         if report.workers.is_empty() {
             return;
         }
-        self.title("WORKERS", "shares of the recorded time");
+        let lag = report.lag.as_ref().map(|lag| {
+            format!(
+                "; ready tasks waited {} for a worker on average, {} in the worst second",
+                ms(lag.mean_ms),
+                ms(lag.worst_ms)
+            )
+        });
+        let about = format!("shares of the recorded time{}", lag.unwrap_or_default());
+        self.title("WORKERS", &about);
         let mut table = Table::new(&["busy", "stalled", "tid", "thread"]);
         let shown = self.rows(WORKERS);
         for row in report.workers.iter().take(shown) {

@@ -6,6 +6,7 @@ use awaitscope_sampler::{Nanos, Tid};
 use awaitscope_symbolizer::runtime::{RuntimeInfo, TaskClass, TaskId};
 use awaitscope_symbolizer::session::{
     NamedStack, Outcome, Quality, SampleGroup, SeenStall, Stall, StallCause, TaskKind, ThreadSeen,
+    Turns,
 };
 use awaitscope_symbolizer::snapshot::{
     AwaitPoint, AwaitTable, Detail, History, KindId, PointId, Queues, SchedulerSeen, Snapshot,
@@ -25,6 +26,8 @@ pub(crate) struct Stage {
     stacks: Vec<NamedStack>,
     samples: Vec<SampleGroup>,
     stalls: Vec<SeenStall>,
+    /// What the workers did in each second.
+    pub(crate) turns: Option<Turns>,
 }
 
 fn task_kind(name: &str) -> TaskKind {
@@ -185,6 +188,9 @@ pub(crate) fn recorded(seconds: u64, mut play: impl FnMut(&mut Stage, u64)) -> P
         build_id: None,
         stripped_runtime: None,
         notes: Vec::new(),
+        turns: (0..seconds as u32)
+            .filter_map(|second| Some((second, stage.turns?)))
+            .collect(),
         waiting: Some(waiting),
     };
     let target = Target {

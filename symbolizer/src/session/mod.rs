@@ -16,6 +16,7 @@ mod naming;
 mod outcome;
 mod stacks;
 mod stall;
+mod turns;
 mod watch;
 
 pub use batch::{Batch, OffStack, Pulse, Sleep};
@@ -24,6 +25,7 @@ pub use naming::NamedStack;
 pub use outcome::{Outcome, Quality, SampleGroup, SeenStall, TaskKind, ThreadRole, ThreadSeen};
 pub use stacks::{Address, StackId, StackTable};
 pub use stall::{OffEvidence, Stall, StallCause, Stalls};
+pub use turns::Turns;
 pub use watch::{Targets, WatchOptions, Watcher};
 
 use crate::debugfile::DebugFiles;
@@ -33,7 +35,7 @@ use crate::runtime::{
 };
 use crate::unwind::{PhysicalFrame, ReadStack, StackReader, UnwindEnd, Unwinder};
 use awaitscope_sampler::{
-    Avma, Event, Mapping, Nanos, Process, Registers, Sample, Tid, thread_pointer,
+    Avma, Event, Mapping, Nanos, Process, Registers, Sample, SwitchReason, Tid, thread_pointer,
 };
 use folding::{Folding, Readings};
 use name_pool::NamePool;
@@ -252,6 +254,8 @@ impl Session {
                 let thread = self.seen.thread(pulse.tid);
                 thread.is_worker = true;
                 thread.pulsed = true;
+                let epoch = pulse.progress.epoch;
+                self.seen.turns.pulse(pulse.tid, pulse.time, epoch);
                 self.stalls.pulse(pulse.tid, pulse.time, pulse.progress);
             }
             Item::OffStack(stack) => self.off_stack(&stack),
@@ -265,6 +269,9 @@ impl Session {
                 tid, time, reason, ..
             } => {
                 self.seen.switch_out(tid, time);
+                if reason == SwitchReason::Waiting {
+                    self.seen.turns.sleep(tid, time);
+                }
                 self.stalls.switch_out(tid, time, reason);
             }
             Event::SwitchIn { tid, time } => {
@@ -280,6 +287,7 @@ impl Session {
             Event::ThreadExit { tid, time, .. } => {
                 self.stalls.thread_ends(tid, time);
                 self.seen.switch_out(tid, time);
+                self.seen.turns.ends(tid);
                 self.pulses.remove(&tid);
                 self.tls_tries.remove(&tid);
                 self.targets().bases.remove(&tid);

@@ -6,6 +6,7 @@ use super::name_pool::NamePool;
 use super::naming::{NamedStack, StackNamer};
 use super::stacks::{Address, StackId, StackTable};
 use super::stall::{Stall, StallCause};
+use super::turns::{TurnCounter, Turns};
 use crate::frame::{Frame, FrameKind, Origin};
 use crate::module::AddressSpace;
 use crate::runtime::{self, Runtime, RuntimeInfo, TaskClass, TaskId};
@@ -54,6 +55,9 @@ pub struct Outcome {
     pub stripped_runtime: Option<String>,
     /// What is kept only in sums, for want of room, in words.
     pub notes: Vec<String>,
+    /// What the workers did, by second since the start, where their progress could be
+    /// read.
+    pub turns: BTreeMap<u32, Turns>,
     /// How the tasks waited, where snapshots of them were taken.
     pub waiting: Option<Waiting>,
 }
@@ -194,6 +198,7 @@ const MOST_THREADS: usize = 100_000;
 pub(super) struct Accumulated {
     pub table: StackTable,
     pub quality: Quality,
+    pub turns: TurnCounter,
     groups: Groups,
     threads: BTreeMap<Tid, ThreadSeen>,
     /// How many seconds all threads have times for.
@@ -208,6 +213,7 @@ impl Accumulated {
         Self {
             table: StackTable::default(),
             quality: Quality::default(),
+            turns: TurnCounter::new(start),
             groups: Groups::default(),
             threads: BTreeMap::new(),
             seconds: 0,
@@ -398,6 +404,7 @@ impl Accumulated {
                 _ => None,
             },
             notes,
+            turns: self.turns.finish(),
             waiting: None,
         }
     }

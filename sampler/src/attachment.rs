@@ -7,7 +7,7 @@ use crate::guard::{Guard, SwitchDetail};
 use crate::ids::{Nanos, Pid, Tid};
 use crate::lineage::{Lineage, Verdict};
 use crate::open::{self, Begin, Plan};
-use crate::options::{Children, Options};
+use crate::options::{Children, Clocks, Options};
 use crate::order::Order;
 use crate::preparation::{grant, living_threads, make_room};
 use crate::procfs::{self, Folder};
@@ -16,10 +16,10 @@ use crate::ring::Sane;
 use crate::rings::{CpuRing, open_rings};
 use crate::source::{Abilities, SampleSource};
 use crate::sys;
+use crate::wide::CpuClocks;
 use perf_event::Counter;
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::BorrowedFd;
 
 /// A CPU needs this long, at most, from looking at the clock for a record to having written
 /// it. Longer ones (a virtual CPU that lost its host in between) are caught by [`Order::hold`].
@@ -44,6 +44,8 @@ pub struct Attachment {
     parser: Parser,
     rings: Vec<CpuRing>,
     ring_bytes: usize,
+    /// Where the samples come from, if not from the threads' events.
+    clocks: Option<CpuClocks>,
     /// By the number of the clock event.
     events: HashMap<u64, Events>,
     lineage: Lineage,
@@ -56,6 +58,7 @@ pub struct Attachment {
 /// The events on one thread and CPU; dropped, they are closed.
 #[derive(Debug)]
 struct Events {
+    /// It samples, or only tells of what happens ([`Plan::clocks_of_cpus`]).
     _clock: Counter,
     switch: Option<Counter>,
 }
@@ -65,6 +68,8 @@ struct Events {
 pub struct Footprint {
     /// Open perf events.
     pub descriptors: usize,
+    /// Those among them that are clocks of CPUs; none where each thread has its own clock.
+    pub clocks: usize,
     /// CPUs watched, each with a ring.
     pub rings: usize,
     /// How many bytes each ring holds.
@@ -97,6 +102,7 @@ impl Attachment {
             plan,
             rings,
             ring_bytes,
+            clocks: None,
             events: HashMap::new(),
             lineage: Lineage::default(),
             order: Order::default(),
@@ -104,6 +110,11 @@ impl Attachment {
             reconciled: sys::now(),
             suspects: Vec::new(),
         };
+        // A process that we start would be sampled before it runs its program.
+        let may_be_wide = begin == Begin::Now && options.children == Children::Ignore;
+        if may_be_wide && options.clocks == Clocks::OfCpusIfPermitted && attachment.plan.kernel {
+            attachment.open_clocks();
+        }
         attachment.open_all()?;
         attachment.plan.begin = Begin::Now;
         Ok(attachment)
@@ -118,21 +129,22 @@ impl Attachment {
     /// What it takes to watch it.
     #[must_use]
     pub fn footprint(&self) -> Footprint {
+        let clocks = self.clocks.as_ref().map_or(0, CpuClocks::count);
+        let of_threads = self.events.values();
+        let of_threads = of_threads.map(|events| 1 + usize::from(events.switch.is_some()));
         Footprint {
-            descriptors: self
-                .events
-                .values()
-                .map(|events| 1 + usize::from(events.switch.is_some()))
-                .sum(),
+            descriptors: of_threads.sum::<usize>() + clocks,
+            clocks,
             rings: self.rings.len(),
             ring_bytes: self.ring_bytes,
         }
     }
 
-    /// The descriptors of the rings, for `poll` and its like: one becomes readable when its ring
-    /// is half full. Whoever drains every few milliseconds need not wait for that.
-    pub fn ring_descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.rings.iter().map(CpuRing::descriptor)
+    /// Opens a clock on each CPU, if that is permitted. Else each thread gets its own.
+    fn open_clocks(&mut self) {
+        let clocks = CpuClocks::open(&self.plan, self.pid, &self.rings, &mut self.lineage);
+        self.clocks = clocks.ok();
+        self.plan.clocks_of_cpus = self.clocks.is_some();
     }
 
     /// Opens the events on every thread, until no thread is left without.
@@ -352,6 +364,7 @@ fn judge(lineage: &mut Lineage, record: &Record) -> Verdict {
         // switch says the same as the first, but may bear its number: the kernel hands one record from
         // event to event and fills in what is missing (`do_perf_sw_event`, `perf_prepare_sample`).
         What::Lost(_) | What::Leaving(_) => Verdict::Take,
+        What::Sample(_) if lineage.is_of_cpu(id) => Verdict::Take,
         What::Name {
             pid,
             by: NamedBy::Exec,

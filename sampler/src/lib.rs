@@ -30,7 +30,9 @@
 //!
 //! Threads share one ring a CPU, so that five hundred threads on sixty-four CPUs take descriptors but no
 //! memory, and a burst of one thread has the room of all. Nothing wakes us: whoever watches drains
-//! the rings every few milliseconds. A thread that does not run costs nothing.
+//! the rings every few milliseconds. A thread that does not run costs nothing. Where it is permitted,
+//! the clocks that sample are those of the CPUs, and a thread that comes and goes has none to start and
+//! stop.
 //!
 //! ```no_run
 //! use awaitscope_sampler::{Attachment, Event, Options, Pid, SampleSource};
@@ -78,6 +80,7 @@ mod source;
 mod stop;
 mod sys;
 mod tls;
+mod wide;
 
 pub use arch::{REGISTER_COUNT, Register, Registers, syscall_name};
 pub use attachment::{Attachment, Footprint};
@@ -88,7 +91,7 @@ pub use ids::{Avma, Nanos, Pid, Tid};
 pub use live::{Facts, LiveProcess};
 pub use off_cpu::{Finished, OffCpu, OffInterval, OffThread};
 pub use open_files::{Descriptor, OpenFiles, Protocol, Socket};
-pub use options::{Children, KernelPart, Options, SwitchRegisters};
+pub use options::{Children, Clocks, KernelPart, Options, SwitchRegisters};
 pub use process::{BlockedThread, Mapped, Mapping, Permissions, Process, ReadMemory, ReadRequest};
 pub use source::{Abilities, SampleSource};
 pub use stop::Stopped;

@@ -26,7 +26,8 @@ pub(crate) struct Lineage {
 
 #[derive(Debug, Clone, Copy)]
 struct Opened {
-    on: Tid,
+    /// `None`: on all that runs on a CPU.
+    on: Option<Tid>,
     kind: Kind,
     state: State,
 }
@@ -60,8 +61,21 @@ const ONE_EXEC: Nanos = Nanos(200_000);
 impl Lineage {
     /// An event was opened on a thread.
     pub(crate) fn opened(&mut self, id: u64, on: Tid, kind: Kind) {
-        let state = State::Open;
+        let (on, state) = (Some(on), State::Open);
         self.opened.insert(id, Opened { on, kind, state });
+    }
+
+    /// A clock was opened on a CPU. It has no rival.
+    pub(crate) fn opened_on_cpu(&mut self, id: u64) {
+        let (on, kind, state) = (None, Kind::Clock, State::Open);
+        self.opened.insert(id, Opened { on, kind, state });
+    }
+
+    /// Whether the event `id` is the clock of a CPU.
+    pub(crate) fn is_of_cpu(&self, id: u64) -> bool {
+        self.opened
+            .get(&id)
+            .is_some_and(|opened| opened.on.is_none())
     }
 
     /// What the event `id` does, if it is one of ours.
@@ -109,9 +123,9 @@ impl Lineage {
             return Verdict::Take;
         }
         // Both live. The one that `tid` inherited has seniority.
-        if on == tid {
+        if on == Some(tid) {
             self.close(id)
-        } else if rival_opened.on == tid {
+        } else if rival_opened.on == Some(tid) {
             *counts = id;
             self.close(rival)
         } else {

@@ -11,7 +11,7 @@ use crate::procfs::{Folder, Stat};
 use crate::sys;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -117,12 +117,6 @@ impl LiveProcess {
             Some(handle) => sys::readable(handle.as_fd()),
             None => self.folder.stat().as_ref().map_or(true, Stat::has_ended),
         }
-    }
-
-    /// A descriptor that becomes readable when it ends, where the kernel has such (Linux 5.3).
-    #[must_use]
-    pub fn exit_descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.handle.as_ref().map(AsFd::as_fd)
     }
 
     /// Where a file of it below `/proc/PID` can be opened by us: `root/etc/passwd`,

@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub switch_registers: bool,
     pub inherit: Inherit,
     pub begin: Begin,
+    /// The samples come from the clocks of the CPUs, and those on threads tell of all else.
+    pub clocks_of_cpus: bool,
 }
 
 /// Who inherits the events of a thread.
@@ -57,6 +59,7 @@ impl Plan {
                 Children::Follow => Inherit::All,
             },
             begin,
+            clocks_of_cpus: false,
         })
     }
 
@@ -94,11 +97,51 @@ impl Plan {
         let thread = i32::try_from(on.0).map_err(|_| Errno::ESRCH)?;
         let mut builder = Builder::new()
             .kind(match kind {
+                Kind::Clock if self.clocks_of_cpus => Software::DUMMY,
                 Kind::Clock => Software::CPU_CLOCK,
                 Kind::Switch => Software::CONTEXT_SWITCHES,
             })
             .observe_pid(thread)
             .one_cpu(cpu as usize);
+        self.records(kind, &mut builder);
+        let attrs = builder.attrs_mut();
+        attrs.set_inherit(1);
+        attrs.set_inherit_thread((self.inherit == Inherit::Threads).into());
+        attrs.set_disabled((self.begin == Begin::OnExec).into());
+        attrs.set_enable_on_exec((self.begin == Begin::OnExec).into());
+        match kind {
+            Kind::Clock => {
+                attrs.set_context_switch(1);
+                attrs.set_comm(1);
+                attrs.set_comm_exec(1);
+                attrs.set_task(1);
+                attrs.set_mmap(1);
+                attrs.set_mmap2(1);
+            }
+            Kind::Switch => {}
+        }
+        let counter = builder.build()?;
+        sys::close_on_exec(&counter)?;
+        Ok(counter)
+    }
+
+    /// Opens the clock of a CPU. It samples whoever runs there.
+    pub(crate) fn open_on_cpu(&self, cpu: u32) -> io::Result<Counter> {
+        let mut builder = Builder::new()
+            .kind(Software::CPU_CLOCK)
+            .any_pid()
+            .one_cpu(cpu as usize);
+        self.records(Kind::Clock, &mut builder);
+        let attrs = builder.attrs_mut();
+        attrs.set_disabled(0);
+        attrs.set_exclude_idle(1);
+        let counter = builder.build()?;
+        sys::close_on_exec(&counter)?;
+        Ok(counter)
+    }
+
+    /// What the records of an event hold, and when it samples.
+    fn records(&self, kind: Kind, builder: &mut Builder<'_>) {
         let attrs = builder.attrs_mut();
         attrs.sample_type = sample_format(kind, self.kernel).bits();
         attrs.sample_regs_user = PERF_REGISTERS;
@@ -108,27 +151,14 @@ impl Plan {
         attrs.set_sample_id_all(1);
         attrs.set_exclude_kernel((!self.kernel).into());
         attrs.set_exclude_hv(1);
-        attrs.set_inherit(1);
-        attrs.set_inherit_thread((self.inherit == Inherit::Threads).into());
-        attrs.set_disabled((self.begin == Begin::OnExec).into());
-        attrs.set_enable_on_exec((self.begin == Begin::OnExec).into());
-        match kind {
-            Kind::Clock => {
-                attrs.__bindgen_anon_1.sample_period = self.period.0;
-                attrs.sample_stack_user = self.stack_bytes;
-                attrs.set_exclude_callchain_user(1);
-                attrs.set_context_switch(1);
-                attrs.set_comm(1);
-                attrs.set_comm_exec(1);
-                attrs.set_task(1);
-                attrs.set_mmap(1);
-                attrs.set_mmap2(1);
-            }
-            Kind::Switch => attrs.__bindgen_anon_1.sample_period = 1,
+        attrs.__bindgen_anon_1.sample_period = match kind {
+            Kind::Clock => self.period.0,
+            Kind::Switch => 1,
+        };
+        if kind == Kind::Clock {
+            attrs.sample_stack_user = self.stack_bytes;
+            attrs.set_exclude_callchain_user(1);
         }
-        let counter = builder.build()?;
-        sys::close_on_exec(&counter)?;
-        Ok(counter)
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Options {
     /// registers until there are half as many: a service that switches that often would
     /// feel it.
     pub registers_up_to: u32,
+    /// Whose clocks take the samples.
+    pub clocks: Clocks,
     /// How many bytes the ring of each CPU holds, if the system allows that many.
     /// Rounded up to a power of two.
     pub ring_bytes: usize,
@@ -53,6 +55,16 @@ pub enum SwitchRegisters {
     IfPermitted,
     /// Not at all.
     Never,
+}
+
+/// Whose clocks take the samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clocks {
+    /// Those of the CPUs, where we may have them for one process alone: `CAP_BPF` and
+    /// `CAP_PERFMON`, a running process, and its children none of our business. Else those of the threads.
+    OfCpusIfPermitted,
+    /// One of each thread.
+    OfThreads,
 }
 
 impl Options {
@@ -94,6 +106,7 @@ impl Default for Options {
             kernel: KernelPart::IfPermitted,
             switch_registers: SwitchRegisters::IfPermitted,
             registers_up_to: 5_000,
+            clocks: Clocks::OfCpusIfPermitted,
             ring_bytes: 4 << 20,
         }
     }

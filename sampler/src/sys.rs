@@ -50,6 +50,78 @@ pub(crate) fn set_output(of: &impl AsRawFd, into: BorrowedFd<'_>) -> io::Result<
     Ok(())
 }
 
+/// An instruction of a filter (`struct bpf_insn` of `linux/bpf.h`).
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(crate) struct Instruction {
+    pub code: u8,
+    /// The one it is about in the lower half, the one it takes from in the upper.
+    pub registers: u8,
+    pub jump: i16,
+    pub value: i32,
+}
+
+/// The beginning of `union bpf_attr`, as `BPF_PROG_LOAD` has it.
+#[repr(C)]
+struct ProgramAttr {
+    kind: u32,
+    count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel: u32,
+    flags: u32,
+}
+
+/// Gives a program to the kernel that decides which samples of an event are taken (`bpf(2)`).
+pub(crate) fn load_filter(program: &[Instruction]) -> io::Result<OwnedFd> {
+    /// `BPF_PROG_LOAD` of `enum bpf_cmd`
+    const LOAD: libc::c_int = 5;
+    /// `BPF_PROG_TYPE_PERF_EVENT` of `enum bpf_prog_type`
+    const PERF_EVENT: u32 = 7;
+    let attr = ProgramAttr {
+        kind: PERF_EVENT,
+        count: u32::try_from(program.len()).map_err(io::Error::other)?,
+        instructions: program.as_ptr() as u64,
+        license: c"MIT".as_ptr() as u64,
+        log_level: 0,
+        log_size: 0,
+        log: 0,
+        kernel: 0,
+        flags: 0,
+    };
+    // SAFETY: the kernel reads `attr`, whose size it is told, the license up to its zero, and `count`
+    // instructions; all outlive the call. It writes nothing, for want of a log.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            LOAD,
+            &raw const attr,
+            size_of::<ProgramAttr>(),
+        )
+    };
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Lets `filter` decide which samples of the event `of` are taken.
+pub(crate) fn set_filter(of: &impl AsRawFd, filter: BorrowedFd<'_>) -> io::Result<()> {
+    let filter = u32::try_from(filter.as_raw_fd()).map_err(io::Error::other)?;
+    // SAFETY: the ioctl takes an integer and touches no memory of ours; the kernel checks that both
+    // descriptors are what they should be.
+    let result = unsafe { perf_event_open_sys::ioctls::SET_BPF(of.as_raw_fd(), filter) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// A descriptor of someone who lends it for the length of a call.
 pub(crate) fn borrow(fd: &impl AsRawFd) -> BorrowedFd<'_> {
     // SAFETY: `fd` owns the descriptor and outlives the result, which borrows

@@ -3,9 +3,9 @@
 mod target;
 
 use awaitscope_sampler::{
-    Attachment, Capture, Children, Error, Event, Finished, LiveProcess, Mapped, Mapping, Nanos,
-    OffCpu, Options, Pid, Process, Replay, Sample, SampleSource, SwitchReason, Tid, syscall_name,
-    thread_pointer,
+    Attachment, Capture, Children, Clocks, Error, Event, Finished, LiveProcess, Mapped, Mapping,
+    Nanos, OffCpu, Options, Pid, Process, Replay, Sample, SampleSource, SwitchReason, Tid,
+    syscall_name, thread_pointer,
 };
 use nix::time::{ClockId, clock_gettime};
 use std::collections::{BTreeSet, HashMap};
@@ -52,10 +52,27 @@ fn within(value: f64, expected: f64, tolerance: f64, what: &str) {
 
 #[test]
 fn samples_come_at_the_requested_rate_and_switches_tell_the_exact_time() {
+    samples_come_at_the_rate(Clocks::OfThreads);
+}
+
+#[test]
+fn clocks_of_cpus_sample_one_process_alone_and_at_the_same_rate() {
+    samples_come_at_the_rate(Clocks::OfCpusIfPermitted);
+}
+
+fn samples_come_at_the_rate(clocks: Clocks) {
     let _turn = target::turn();
     let target = Target::ready(&["burn", "2"]);
+    // It is in the way of the clocks of CPUs.
+    let _other = Target::ready(&["burn", "1"]);
     let pid = target.pid();
-    let mut attachment = Attachment::attach(pid, &at_rate(999)).expect("attached");
+    let options = Options {
+        clocks,
+        ..at_rate(999)
+    };
+    let mut attachment = Attachment::attach(pid, &options).expect("attached");
+    let footprint = attachment.footprint();
+    assert_eq!(footprint.clocks == 0, clocks == Clocks::OfThreads);
     let process = LiveProcess::open(pid).expect("a process");
     let begin = Nanos::now();
     let before: HashMap<Tid, Nanos> = process
@@ -680,7 +697,8 @@ fn attaching_takes_little_time_and_few_rings_even_with_many_threads() {
     let attachment = Attachment::attach(target.pid(), &at_rate(99)).expect("attached");
     let took = Duration::from(cpu_time() - began);
     let footprint = attachment.footprint();
-    assert_eq!(footprint.descriptors, 501 * 2 * footprint.rings);
+    let of_threads = footprint.descriptors - footprint.clocks;
+    assert_eq!(of_threads, 501 * 2 * footprint.rings);
     println!("501 threads on {} CPUs: {took:?}", footprint.rings);
     assert!(
         took < Duration::from_millis(100) * footprint.rings as u32,

@@ -10,6 +10,7 @@ mod code;
 mod index;
 mod layout;
 mod outline;
+mod remembered;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -29,6 +30,7 @@ use gimli::{
 };
 use index::{BorrowedDwarf, Index, PathHash, Scope, Table};
 use outline::OpenUnit;
+use remembered::Paths;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -43,6 +45,12 @@ const MOST_NAMES: usize = 256;
 /// some hundred kilobytes.
 const LONGEST_PATH: usize = 4 << 20;
 
+/// How many declarations are remembered to lead somewhere.
+const MOST_DECLARED: usize = 1 << 20;
+
+/// How many units are kept open: some hundred kilobytes each, and few are asked for.
+const MOST_OPEN: usize = 1024;
+
 /// The types of one module.
 pub struct Types<R: Reader<Offset = usize>> {
     dwarf: Arc<Dwarf<R>>,
@@ -51,7 +59,7 @@ pub struct Types<R: Reader<Offset = usize>> {
     own: Origin,
     units: HashMap<usize, Option<Arc<OpenUnit<R>>>>,
     places: Option<Arc<Places<R>>>,
-    paths: HashMap<TypeId, Option<Arc<str>>>,
+    paths: Paths,
     definitions: HashMap<TypeId, TypeId>,
     files: HashMap<(usize, u64), Option<Arc<SourceFile>>>,
 }
@@ -95,7 +103,7 @@ impl<R: Reader<Offset = usize>> Types<R> {
             own,
             units: HashMap::new(),
             places: None,
-            paths: HashMap::new(),
+            paths: Paths::default(),
             definitions: HashMap::new(),
             files: HashMap::new(),
         }
@@ -148,16 +156,11 @@ impl<R: Reader<Offset = usize>> Types<R> {
     /// The full name of a type or variable, with the namespaces around it:
     /// `app::handler::{async_fn_env#0}<u64>`.
     pub fn path(&mut self, id: TypeId) -> Option<Arc<str>> {
-        /// More are not remembered: what is asked for is a small part of all types.
-        const MOST_REMEMBERED: usize = 1 << 18;
-        if let Some(path) = self.paths.get(&id) {
-            return path.as_ref().map(Arc::clone);
+        if let Some(path) = self.paths.get(id) {
+            return path;
         }
         let path: Option<Arc<str>> = self.read_path(id).map(Arc::from);
-        if self.paths.len() >= MOST_REMEMBERED {
-            self.paths.clear();
-        }
-        self.paths.insert(id, path.as_ref().map(Arc::clone));
+        self.paths.remember(id, path.as_ref().map(Arc::clone));
         path
     }
 
@@ -204,6 +207,9 @@ impl<R: Reader<Offset = usize>> Types<R> {
         }
         let definition = self.find_definition(id).unwrap_or(id);
         if definition != id {
+            if self.definitions.len() >= MOST_DECLARED {
+                self.definitions.clear();
+            }
             self.definitions.insert(id, definition);
         }
         definition
@@ -257,6 +263,9 @@ impl<R: Reader<Offset = usize>> Types<R> {
 
     fn unit(&mut self, id: TypeId) -> Option<Arc<OpenUnit<R>>> {
         let dwarf = &self.dwarf;
+        if self.units.len() >= MOST_OPEN && !self.units.contains_key(&id.unit) {
+            self.units.clear();
+        }
         self.units
             .entry(id.unit)
             .or_insert_with(|| OpenUnit::read(dwarf, id.unit).map(Arc::new))

@@ -31,6 +31,8 @@ pub(super) struct ThreadLayout {
     pub option: Tagged<u64>,
     /// From the start of a handle to the pointer to the scheduler.
     pub handle: Tagged<Way>,
+    /// In the context, the id of the task that the thread polls.
+    pub task_id: u64,
     /// In the context, the number of the thread; 0 while it has none.
     pub thread_id: u64,
     /// In the context, the pointer to a worker's `scheduler::Context`.
@@ -171,6 +173,7 @@ impl ThreadLayout {
             current,
             option,
             handle,
+            task_id: task_id(types, context)?,
             thread_id: thread_id(types, context)?,
             scheduler: types.walk(context, &["scheduler"])?.0,
             workers: tagged(types, workers, |types, payload| {
@@ -337,6 +340,17 @@ impl LocalSetLayout {
             },
             queued: at(queue_at.checked_add(queued)?)?,
         })
+    }
+}
+
+/// Where a context has the id of the current task. Before 1.40 an id could be 0, so that
+/// `Option<Id>` has a word in front of it.
+fn task_id<R: Reader<Offset = usize>>(types: &mut Types<R>, context: TypeId) -> Option<u64> {
+    let (offset, cell) = types.walk(context, &["current_task_id"])?;
+    match types.size(cell)? {
+        8 => Some(offset),
+        16 => offset.checked_add(8),
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! A scheduler is found through the threads that are in it, its tasks through the lists
 //! that it keeps to end them all when it shuts down.
 
+use super::blocking::BlockingThreads;
 use super::cells::Cells;
 use super::chains::{Chain, walk};
 use super::layout::ListLayout;
@@ -27,6 +28,7 @@ pub(super) struct Lists {
     polls: Vec<Svma>,
     schedulers: Schedulers,
     local: Option<LocalSets>,
+    blocking: BlockingThreads,
     cells: Cells,
     /// The tasks that were found last time, with their vtables.
     known: Vec<(u64, Avma)>,
@@ -85,6 +87,8 @@ pub(super) enum Source {
     Local,
     /// In the queue of a blocking pool.
     BlockingQueue,
+    /// On a thread of a blocking pool, which runs it.
+    BlockingThread,
 }
 
 impl Lists {
@@ -109,6 +113,13 @@ impl Lists {
             polls: polls.into_iter().collect(),
             schedulers: Schedulers::new(block),
             local: LocalSets::new(&layout, block),
+            blocking: BlockingThreads::new(
+                block,
+                layout
+                    .thread
+                    .tls_offset
+                    .checked_add(layout.thread.task_id)?,
+            ),
             cells: Cells::new(layout.task),
             known: Vec::new(),
             layout,
@@ -156,7 +167,17 @@ impl Lists {
         listing.walk(&lists, counts.collect(), memory);
         let tasks = listing.found.tasks.iter();
         self.known = tasks.map(|task| (task.address, task.vtable)).collect();
-        listing.queued(&queued, memory);
+        let mut taken = listing.queued(&queued, memory);
+        let of_found = |ids: &[u64]| listed(&listing.found.tasks, ids);
+        let running = self
+            .blocking
+            .read(seen.threads, of_found, listing.cells, memory);
+        for (tid, address) in running {
+            let scheduler = self.schedulers.of_thread(tid);
+            if let Some(scheduler) = scheduler.filter(|_| taken.insert(address)) {
+                listing.add(address, 0, scheduler, Source::BlockingThread);
+            }
+        }
         listing.found
     }
 }
@@ -172,6 +193,15 @@ fn as_scheduler(set: &LocalSet) -> SchedulerSeen {
             ..Queues::default()
         },
     }
+}
+
+/// Which of some ids are among those of tasks.
+fn listed(tasks: &[ListedTask], ids: &[u64]) -> HashSet<u64> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    let all = tasks.iter().filter_map(|task| task.id);
+    let known = all.filter(|id| ids.binary_search(&id.0).is_ok());
+    known.map(|id| id.0).collect()
 }
 
 /// One listing.
@@ -208,7 +238,7 @@ impl Listing<'_> {
     }
 
     /// Adds the tasks in the queues of blocking pools, which are in no list.
-    fn queued(&mut self, queued: &[Queued], memory: &dyn ReadMemory) {
+    fn queued(&mut self, queued: &[Queued], memory: &dyn ReadMemory) -> HashSet<u64> {
         let all: Vec<u64> = queued.iter().flat_map(|q| &q.blocking).copied().collect();
         self.cells.fetch(&all, memory);
         let mut seen = HashSet::new();
@@ -219,6 +249,7 @@ impl Listing<'_> {
                 }
             }
         }
+        seen
     }
 
     fn add(&mut self, address: u64, owner: u64, scheduler: usize, source: Source) {

@@ -5,8 +5,8 @@ use super::layout::{ListLayout, SchedulerLayout, ThreadLayout, Way, WorkerWay};
 use super::queues::CoreLayout;
 use super::ranges::{Range, Ranges, join};
 use crate::runtime::ThreadBase;
-use awaitscope_sampler::ReadMemory;
-use std::collections::BTreeMap;
+use awaitscope_sampler::{ReadMemory, Tid};
+use std::collections::{BTreeMap, HashMap};
 
 /// A scheduler has at most so many lists (`MAX_SHARDED_LIST_SIZE` in tokio
 /// `runtime/task/list.rs`), and workers.
@@ -29,6 +29,8 @@ pub(super) struct Schedulers {
     known: BTreeMap<u64, Scheduler>,
     /// The cores that workers have.
     cores: Vec<Core>,
+    /// The addresses of the schedulers that threads have entered.
+    by_thread: HashMap<Tid, u64>,
 }
 
 /// A worker's core as it is now.
@@ -61,6 +63,7 @@ impl Schedulers {
             block,
             known: BTreeMap::new(),
             cores: Vec::new(),
+            by_thread: HashMap::new(),
         }
     }
 
@@ -95,6 +98,13 @@ impl Schedulers {
         (&self.known, &self.cores)
     }
 
+    /// The scheduler that a thread had entered when they were last read, by its place
+    /// among those that are known.
+    pub fn of_thread(&self, tid: Tid) -> Option<usize> {
+        let address = self.by_thread.get(&tid)?;
+        self.known.keys().position(|known| known == address)
+    }
+
     /// The schedulers that threads have entered: those that their context names, and
     /// those that they work for.
     fn entered(
@@ -112,9 +122,13 @@ impl Schedulers {
         let read = Ranges::read(&join(contexts.collect()), memory);
         let mut found = Vec::new();
         let mut working = Vec::new();
+        self.by_thread.clear();
         for thread in threads {
             let context = context(thread);
-            found.extend(layout.handle_in(context, &read));
+            if let Some(way) = layout.handle_in(context, &read) {
+                self.by_thread.insert(thread.tid, way.pointer);
+                found.push(way);
+            }
             let scheduler = read.word(context.wrapping_add(layout.scheduler));
             working.extend(scheduler.filter(|scheduler| *scheduler != 0));
         }

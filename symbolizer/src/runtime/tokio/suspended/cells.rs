@@ -5,6 +5,7 @@
 //! whatever tasks stand near one that is asked for are taken along, and those that were
 //! there last time are read first, in long ranges.
 
+use super::addresses::ByAddress;
 use super::layout::TaskLayout;
 use super::ranges::{Range, Ranges, join};
 use crate::runtime::tokio::layout::Header;
@@ -62,7 +63,7 @@ pub(super) struct Cells {
     /// The functions that a task's vtable begins with.
     polls: HashSet<Avma>,
     vtables: HashMap<Avma, Vtable>,
-    cells: HashMap<u64, Cell>,
+    cells: ByAddress<Cell>,
     /// The lists whose tasks are taken along.
     owners: HashSet<u64>,
 }
@@ -73,7 +74,7 @@ impl Cells {
             layout,
             polls: HashSet::new(),
             vtables: HashMap::new(),
-            cells: HashMap::new(),
+            cells: ByAddress::default(),
             owners: HashSet::new(),
         }
     }
@@ -86,6 +87,11 @@ impl Cells {
         }
         self.owners = owners;
         self.cells.clear();
+    }
+
+    /// How many were read.
+    pub fn len(&self) -> usize {
+        self.cells.len()
     }
 
     pub fn get(&self, address: u64) -> Option<&Cell> {
@@ -121,6 +127,7 @@ impl Cells {
     /// Reads the tasks that were there last time, each with its vtable as it was then.
     pub fn read_again(&mut self, known: &mut [(u64, Avma)], memory: &dyn ReadMemory) {
         known.sort_unstable();
+        self.cells.reserve(known.len());
         let mut wanted = Vec::with_capacity(known.len() * 2);
         for (address, vtable) in &*known {
             wanted.push(Range::new(*address, HEAD));

@@ -7,11 +7,11 @@
 //! the last one that is still in it (tokio `util/linked_list.rs`: `remove` clears both
 //! links of a node). When none is left, the rest is reached from the list's other end.
 
+use super::addresses::ByAddress;
 use super::cells::Cells;
 use super::layout::EndsLayout;
 use super::ranges::{Range, Ranges, join};
 use awaitscope_sampler::ReadMemory;
-use std::collections::HashMap;
 
 #[cfg(test)]
 mod tests;
@@ -43,7 +43,8 @@ pub(super) struct Walked {
 
 /// Walks lists from their heads to their tails.
 pub(super) fn walk(chains: &[Chain], cells: &mut Cells, memory: &dyn ReadMemory) -> Vec<Walked> {
-    let mut seen = HashMap::new();
+    let mut seen = ByAddress::default();
+    seen.reserve(cells.len());
     let ends = read_ends(chains, memory);
     let mut walks: Vec<Walk> = chains
         .iter()
@@ -173,7 +174,7 @@ impl Walk {
     }
 
     /// Goes on until something must be read. `seen` has all tasks of all lists so far.
-    fn go(&mut self, cells: &Cells, seen: &mut HashMap<u64, Seen>) -> Step {
+    fn go(&mut self, cells: &Cells, seen: &mut ByAddress<Seen>) -> Step {
         loop {
             match self.at {
                 At::End | At::Done => return Step::Rest,
@@ -198,7 +199,7 @@ impl Walk {
     }
 
     /// Takes up a task; `None` if it has to be read for that.
-    fn visit(&mut self, address: u64, cells: &Cells, seen: &mut HashMap<u64, Seen>) -> Option<At> {
+    fn visit(&mut self, address: u64, cells: &Cells, seen: &mut ByAddress<Seen>) -> Option<At> {
         let led_here = self.trail.last().map_or(0, |(address, _)| *address);
         let cell = cells.get(address).filter(|cell| {
             let (before, _) = self.neighbours(cell.prev, cell.next);
@@ -253,7 +254,7 @@ impl Walk {
     }
 
     /// Back at a task of the trail that was just read.
-    fn back_at(&mut self, address: u64, id: u64, cells: &Cells, seen: &HashMap<u64, Seen>) -> At {
+    fn back_at(&mut self, address: u64, id: u64, cells: &Cells, seen: &ByAddress<Seen>) -> At {
         let cell = cells.get(address);
         let same = cell.filter(|cell| cell.belongs_to(self.chain.owner) && cell.id == id);
         let Some(cell) = same else {
@@ -276,7 +277,7 @@ impl Walk {
     }
 
     /// At the end of the chain: it is the end of the list if that is a task we know.
-    fn close(&mut self, ends: Option<(u64, u64)>, seen: &HashMap<u64, Seen>) {
+    fn close(&mut self, ends: Option<(u64, u64)>, seen: &ByAddress<Seen>) {
         let Some((head, tail)) = ends else {
             self.at = self.finish(false);
             return;

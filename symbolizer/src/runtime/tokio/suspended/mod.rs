@@ -1,5 +1,6 @@
 //! Lists the tasks of Tokio, and where each waits.
 
+mod addresses;
 mod blocking;
 mod cells;
 mod chains;

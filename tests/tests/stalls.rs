@@ -123,6 +123,10 @@ fn a_local_set_that_polls_one_task_again_and_again_never_stalls() -> Result<()> 
         .find(|kind| kind.kind == "single::polled_often");
     let often = often.expect("it used the CPU more than any other");
     assert!(often.cpu_share > 0.8, "{:#?}", report.kinds);
+    // In between, the thread waits for time to pass.
+    let waits = |stall: &&Stall| stall.syscall.as_deref() == Some("epoll_wait");
+    let waited: Vec<&Stall> = report.stalls.iter().filter(waits).collect();
+    assert!(waited.is_empty(), "{waited:#?}");
     // On a busy machine single polls can be held back for long; they are told then.
     let true_ones = truth
         .long_polls_of(&often.kind, 8 * MS, 0..u64::MAX)

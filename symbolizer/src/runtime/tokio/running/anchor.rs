@@ -26,11 +26,22 @@ pub(in crate::runtime::tokio) fn anchor(frames: &[SourceFrame]) -> Option<Anchor
             name.starts_with("block_on") && is_in(frame, &["tokio", "runtime"], "/src/runtime/");
         enters.then_some((index, name))
     })?;
+    // Where the thread waits for events, it polls nothing.
+    if frames[index + 1..].iter().any(is_park) {
+        return None;
+    }
     Some(Anchor {
         first: index + 1,
         class: TaskClass::BlockOn,
         root: root_coroutine(name),
     })
+}
+
+/// Whether a thread that entered the runtime waits in this frame for something to do:
+/// `Context::park`, `CachedParkThread::park` and all that they call.
+fn is_park(frame: &SourceFrame) -> bool {
+    frame.function.own_name().starts_with("park")
+        && is_in(frame, &["tokio", "runtime"], "/src/runtime/")
 }
 
 /// A poll frame of which only the symbol is known.

@@ -171,7 +171,8 @@ pub(super) struct WaitsOnRow {
 }
 
 /// How long tasks stayed, of the stays that were seen: those shorter than the time
-/// between two snapshots are too few.
+/// between two snapshots are too few, and a task that goes on and comes back to just the
+/// same thing in between stays, as far as can be seen.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct StayedRow {
     pub(super) p50: f64,
@@ -194,20 +195,13 @@ pub(super) struct LockRow {
     /// In what share of those nobody was seen to hold it: whoever did was running, or
     /// is no task.
     pub(super) unseen_holder_share: f64,
-    pub(super) stayed_ms: Option<Lengths>,
+    /// Whether its holder was not seen to move in the whole recording.
+    pub(super) holder_unmoved: bool,
     pub(super) waited_at: Vec<PlaceRow>,
     /// Where its holders waited meanwhile.
     pub(super) held_at: Vec<PlaceRow>,
     /// Some of those that held it last.
     pub(super) holders: Vec<String>,
-}
-
-/// Milliseconds.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Lengths {
-    pub(super) p50: f64,
-    pub(super) p90: f64,
-    pub(super) max: f64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -13,7 +13,10 @@ use awaitscope_symbolizer::{FrameKind, Origin};
 
 /// A recording shorter than this, or with fewer snapshots, says nothing of who is stuck.
 const LONG_ENOUGH_S: f64 = 3.0;
-const SNAPSHOTS: u64 = 10;
+const SNAPSHOTS: u64 = 4;
+/// Nobody is called stuck with fewer: a task can come back to just the same wait between
+/// two.
+const LOOKS: u64 = 20;
 /// A queue that is worth telling: so many waiters on average,
 const QUEUE: f64 = 1.0;
 /// in this share of the snapshots.
@@ -148,11 +151,7 @@ fn lock_severity(lock: &LockRow) -> Severity {
     if holder.is_some_and(|on| on.what == WaitsOn::Channel) {
         return Severity::Low;
     }
-    let slow = lock
-        .stayed_ms
-        .as_ref()
-        .is_some_and(|stayed| stayed.p50 >= 1000.0);
-    match lock.waiters_mean >= LONG_QUEUE || slow {
+    match lock.waiters_mean >= LONG_QUEUE || lock.holder_unmoved {
         true => Severity::High,
         false => Severity::Medium,
     }
@@ -169,9 +168,6 @@ fn lock_text(lock: &LockRow) -> String {
         number(lock.waiters_mean),
         count(u64::from(lock.waiters_max)),
     );
-    if let Some(stayed) = &lock.stayed_ms {
-        text.push_str(&format!(", half of them for {} or longer", ms(stayed.p50)));
-    }
     match lock.held_at.first() {
         Some(held) => {
             let on = match held.waits_on.as_ref().map(|on| on.what) {
@@ -186,6 +182,9 @@ fn lock_text(lock: &LockRow) -> String {
             let holder = printable(held.kind.as_deref().unwrap_or("a task")).into_owned();
             let at = place(&held.stack);
             text.push_str(&format!("; {holder} holds it while it waits{on} in {at}"));
+            if lock.holder_unmoved {
+                text.push_str(", and was not seen to move in the whole recording");
+            }
         }
         None => text.push_str("; whoever holds it runs, or is no task"),
     }
@@ -215,7 +214,8 @@ fn thing(stack: &[FrameRow]) -> &'static str {
 /// A task that never moved, where that is odd.
 fn stuck(seen: &Seen<'_>, wait: &Told<'_>) -> Option<Finding> {
     let entry = wait.entry;
-    if entry.unmoved == 0 {
+    let (unmoved, named) = seen.unmoved(entry);
+    if unmoved == 0 || seen.profile.quality.snapshots < LOOKS {
         return None;
     }
     let type_name = entry.type_name.as_deref().unwrap_or("");
@@ -224,8 +224,8 @@ fn stuck(seen: &Seen<'_>, wait: &Told<'_>) -> Option<Finding> {
         WaitsOn::Lock if is_told(seen, wait) || type_name.contains("otif") => return None,
         WaitsOn::Lock => (Severity::High, format!("for {}", thing(wait.stack))),
         WaitsOn::Channel if type_name.contains("emaphore") => (
-            Severity::High,
-            "to send into a channel that is full, and nobody receives".to_owned(),
+            Severity::Medium,
+            "to send into a full channel, whose receiver is slow or stuck".to_owned(),
         ),
         WaitsOn::Channel if type_name.contains("oneshot") && others_moved_on(seen, entry) => (
             Severity::Medium,
@@ -237,30 +237,41 @@ fn stuck(seen: &Seen<'_>, wait: &Told<'_>) -> Option<Finding> {
         ),
         _ => return None,
     };
-    let (tasks, wait_word) = match entry.unmoved {
-        1 => ("1 task".to_owned(), "waits"),
-        more => (format!("{} tasks", count(u64::from(more))), "wait"),
+    let (tasks, were) = match unmoved {
+        1 => ("1 task".to_owned(), "was"),
+        more => (format!("{} tasks", count(u64::from(more))), "were"),
     };
     let kind = printable(wait.kind.unwrap_or("a kind not known"));
     let mut text = format!(
-        "{tasks} of {kind} {wait_word} all the {} {why}, in {}",
-        duration((seen.duration_s * 1e9) as u64),
+        "{tasks} of {kind} {were} seen waiting in each of {} snapshots {why}, in {}",
+        count(seen.profile.quality.snapshots),
         place(wait.stack)
     );
-    if !entry.unmoved_tasks.is_empty() {
-        let ids: Vec<&str> = entry
-            .unmoved_tasks
-            .iter()
-            .take(3)
-            .map(String::as_str)
-            .collect();
-        text.push_str(&format!(" (task {})", printable(&ids.join(", "))));
+    if !named.is_empty() {
+        let ids = named[..named.len().min(3)].join(", ");
+        text.push_str(&format!(" (task {})", printable(&ids)));
     }
     Some(Finding {
         severity,
         text,
         evidence: format!("waits[{}]", wait.number),
     })
+}
+
+impl Seen<'_> {
+    /// How many tasks did not move, without those that are known to have run, and some
+    /// of their names.
+    fn unmoved<'e>(&self, entry: &'e WaitEntry) -> (u32, Vec<&'e str>) {
+        let ran = |id: &&String| self.profile.tasks.iter().any(|task| task.id == **id);
+        let (ran, named): (Vec<&String>, Vec<&String>) =
+            entry.unmoved_tasks.iter().partition(|id| ran(id));
+        if named.is_empty() && !ran.is_empty() {
+            return (0, Vec::new());
+        }
+        let ran = u32::try_from(ran.len()).unwrap_or(u32::MAX);
+        let named = named.into_iter().map(String::as_str);
+        (entry.unmoved.saturating_sub(ran), named.collect())
+    }
 }
 
 /// Whether a circle or the queue of a lock tells of this await point already.
@@ -359,8 +370,4 @@ pub(super) fn place(stack: &[FrameRow]) -> String {
         (Some(file), None) => format!("{function} at {}", printable(file)),
         (None, _) => function.into_owned(),
     }
-}
-
-fn ms(milliseconds: f64) -> String {
-    duration((milliseconds * 1e6).round() as u64)
 }

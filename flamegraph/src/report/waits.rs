@@ -1,8 +1,7 @@
 //! Where tasks wait: how many, for how long, and whether they get on.
 
 use super::model::{
-    CircleRow, Finding, FrameRow, Lengths, LinkRow, LockRow, PlaceRow, StayedRow, WaitRow,
-    WaitsOnRow,
+    CircleRow, Finding, FrameRow, LinkRow, LockRow, PlaceRow, StayedRow, WaitRow, WaitsOnRow,
 };
 use super::shares::ms;
 use super::trouble::{Seen, Told, trouble};
@@ -173,14 +172,11 @@ fn locks(profile: &Profile, waiting: &Waiting) -> Vec<LockRow> {
             waiters_max: lock.most,
             waited_share: f64::from(lock.snapshots) / snapshots,
             unseen_holder_share: f64::from(lock.unheld) / f64::from(lock.snapshots.max(1)),
-            stayed_ms: lock.waited_at.first().and_then(|(at, _)| {
-                let stayed = waiting.waits.get(*at as usize)?.stayed()?;
-                Some(Lengths {
-                    p50: ms(stayed.p50_ns),
-                    p90: ms(stayed.p90_ns),
-                    max: ms(stayed.max_ns),
-                })
-            }),
+            holder_unmoved: lock.unheld == 0
+                && lock.held_at.first().is_some_and(|(at, _)| {
+                    let held = waiting.waits.get(*at as usize);
+                    lock.held_at.len() == 1 && held.is_some_and(|wait| wait.unmoved > 0)
+                }),
             waited_at: places(&lock.waited_at),
             held_at: places(&lock.held_at),
             holders: lock.holders.clone(),

@@ -60,6 +60,10 @@ pub struct WatchArgs {
     /// Polls that hold a worker this long are reported as stalls
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = humantime::parse_duration)]
     pub stall_threshold: Duration,
+    /// How often a second all tasks are looked at, to see what they wait for; 0 for never. It is
+    /// less where it would take more than 1 % of a core
+    #[arg(long, value_name = "HZ", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub snapshot_rate: u32,
     /// How much of each stack is copied, in KiB; deeper ones are read on from
     /// memory
     #[arg(long, value_name = "KIB", default_value_t = 32, value_parser = clap::value_parser!(u32).range(4..=63))]
@@ -76,6 +80,7 @@ impl WatchArgs {
             duration: Some(duration),
             frequency: 99,
             stall_threshold: Duration::from_millis(10),
+            snapshot_rate: 10,
             stack_size: 32,
             debug_file: Vec::new(),
         }

@@ -6,6 +6,7 @@
 
 use crate::about::About;
 use crate::output;
+use crate::snapshots::Seen;
 use anyhow::Result;
 use awaitscope_flamegraph::Profile;
 use awaitscope_sampler::{Capture, Nanos, Pid, Process, RecordedProcess, Replay};
@@ -24,6 +25,9 @@ struct Label {
     files: SeenFiles,
     /// Those that the user gave.
     debug_files: Vec<String>,
+    /// What came of the snapshots of tasks. These are not taken again: what they read would
+    /// be most of the capture.
+    seen: Seen,
 }
 
 /// Keeps a recording in a capture.
@@ -70,12 +74,13 @@ impl Keeper {
     }
 
     /// Ends the capture. Says how many bytes it has.
-    pub fn finish(self, about: About) -> Result<u64> {
+    pub fn finish(self, about: About, seen: Seen) -> Result<u64> {
         let label = Label {
             about,
             start: self.start,
             files: self.files,
             debug_files: self.debug_files,
+            seen,
         };
         Ok(self.capture.finish(&label)?)
     }
@@ -104,7 +109,7 @@ pub fn replay(path: &Path, debug_files: &[PathBuf]) -> Result<Profile> {
         session.take(batch);
     }
     notes.extend(label.files.missing(session.space()));
-    let outcome = session.finish();
+    let outcome = session.finish().with_waiting(label.seen.waiting);
     if process.unknown() > 0 {
         notes.push(format!(
             "the capture does not answer {} of the questions of this replay: another version of \
@@ -114,6 +119,10 @@ pub fn replay(path: &Path, debug_files: &[PathBuf]) -> Result<Profile> {
     }
     let mut profile = label.about.profile(&outcome, &debug_files);
     profile.quality.notes.extend(notes);
+    if let Some(tasks) = &label.seen.tasks {
+        tasks.validate()?;
+    }
+    profile.last_tasks = label.seen.tasks;
     Ok(profile)
 }
 
@@ -292,7 +301,7 @@ mod tests {
                 duration_ns,
             };
             let profile = about.profile(&session.finish(), &DebugFiles::none());
-            keeper.finish(about).expect("kept");
+            keeper.finish(about, Seen::default()).expect("kept");
             for _ in 0..2 {
                 prop_assert_eq!(&replay(&path, &[]).expect("replayed"), &profile);
             }

@@ -9,6 +9,7 @@ mod naming;
 mod output;
 mod recording;
 mod snapshot;
+mod snapshots;
 mod status;
 mod stop;
 mod target;

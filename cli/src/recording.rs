@@ -7,10 +7,11 @@ use crate::args::WatchArgs;
 use crate::capture::Keeper;
 use crate::naming;
 use crate::output;
+use crate::snapshots::{Seen, Snapshots};
 use crate::status::Status;
 use crate::stop::Stop;
 use anyhow::{Context, Result, anyhow};
-use awaitscope_flamegraph::{Profile, RecordingOptions};
+use awaitscope_flamegraph::{Profile, RecordingOptions, TaskList};
 use awaitscope_sampler::{
     Attachment, Children, Facts, LiveProcess, Nanos, Options, Pid, Process, SampleSource as _,
 };
@@ -22,7 +23,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How many looks fall into a stall of the threshold's length: each of its ends is known to
@@ -56,6 +57,7 @@ pub struct Recording {
     options: RecordingOptions,
     period: Duration,
     duration: Option<Duration>,
+    snapshot_rate: u32,
     start_unix_ns: u64,
     began: Instant,
 }
@@ -124,6 +126,7 @@ impl Recording {
             child,
             period,
             duration: args.duration,
+            snapshot_rate: args.snapshot_rate,
             start_unix_ns,
             began,
         })
@@ -137,10 +140,7 @@ impl Recording {
     /// Watches until the time is over, the process ends, or we are told to stop,
     /// and makes a profile of it.
     pub fn run(self) -> Result<Profile> {
-        let watched = self.watch(None)?;
-        Ok(watched
-            .about
-            .profile(&watched.outcome, &watched.debug_files))
+        Ok(self.watch(None)?.profile())
     }
 
     /// The same, and keeps all that it used in a capture. Says how large that is, or
@@ -149,13 +149,15 @@ impl Recording {
         let start = self.session.start;
         let keeper = Keeper::create(capture, self.facts.pid, start, &self.debug_files)?;
         let watched = self.watch(Some(keeper))?;
-        let profile = watched
-            .about
-            .profile(&watched.outcome, &watched.debug_files);
+        let profile = watched.profile();
+        let seen = Seen {
+            waiting: watched.outcome.waiting,
+            tasks: watched.tasks,
+        };
         let kept = watched
             .keeper
             .ok_or_else(|| anyhow!("the capture is gone; this is a bug of awaitscope"))
-            .and_then(|keeper| keeper.finish(watched.about));
+            .and_then(|keeper| keeper.finish(watched.about, seen));
         Ok((profile, kept))
     }
 
@@ -182,8 +184,18 @@ impl Recording {
         if self.options.kernel {
             read_kernel_names(Arc::clone(&self.process));
         }
+        let snapshots = Snapshots::begin(
+            &self.process,
+            &self.session.debug_files,
+            self.session.start,
+            self.snapshot_rate,
+        );
         let mut held = Batch::default();
-        let looked = self.look(&stop, &batches, &mut held, &glance);
+        let glancing = || {
+            let live = snapshots.as_ref().and_then(Snapshots::live);
+            (*lock(&glance), live)
+        };
+        let looked = self.look(&stop, &batches, &mut held, &glancing);
         let duration = self.began.elapsed();
         if let Err(error) = &looked {
             output::note(&format!("the recording ends early: {error}"));
@@ -192,6 +204,7 @@ impl Recording {
         // The session is there as long as we hold a sender.
         let _ = batches.send(held);
         drop(batches);
+        let seen = snapshots.map(Snapshots::end).unwrap_or_default();
         let (outcome, keeper) = thinking
             .join()
             .map_err(|_| anyhow!("the analysis failed; this is a bug of awaitscope"))?;
@@ -203,7 +216,8 @@ impl Recording {
                 start_unix_ns: self.start_unix_ns,
                 duration_ns: u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX),
             },
-            outcome,
+            outcome: outcome.with_waiting(seen.waiting),
+            tasks: seen.tasks,
             debug_files: self.session.debug_files,
             keeper,
         })
@@ -214,7 +228,7 @@ impl Recording {
         stop: &Stop,
         batches: &Sender<Batch>,
         held: &mut Batch,
-        glance: &Mutex<Glance>,
+        glance: &impl Fn() -> (Glance, Option<u64>),
     ) -> Result<()> {
         let mut sent = Instant::now();
         let mut status = Status::new();
@@ -235,7 +249,7 @@ impl Recording {
             if left.is_some_and(|left| left.is_zero()) || self.process.exited() {
                 return Ok(());
             }
-            status.show(left, *glance.lock().unwrap_or_else(PoisonError::into_inner));
+            status.show(left, glance);
             std::thread::park_timeout(next.saturating_duration_since(Instant::now()));
         }
         Ok(())
@@ -246,8 +260,22 @@ impl Recording {
 struct Watched {
     about: About,
     outcome: Outcome,
+    /// The tasks at the end.
+    tasks: Option<TaskList>,
     debug_files: Arc<DebugFiles>,
     keeper: Option<Keeper>,
+}
+
+impl Watched {
+    fn profile(&self) -> Profile {
+        let mut profile = self.about.profile(&self.outcome, &self.debug_files);
+        profile.last_tasks.clone_from(&self.tasks);
+        profile
+    }
+}
+
+fn lock(glance: &Mutex<Glance>) -> MutexGuard<'_, Glance> {
+    glance.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The kernel writes all its names anew for each reader, which takes a tenth of a second: better
@@ -282,7 +310,7 @@ fn think(
             Some(keeper) => keeper.pass(&mut session, batch),
             None => session.take(batch),
         }
-        *glance.lock().unwrap_or_else(PoisonError::into_inner) = session.glance();
+        *lock(glance) = session.glance();
     }
     (session.finish(), keeper)
 }

@@ -22,8 +22,8 @@ impl Status {
         }
     }
 
-    /// Shows how it goes, if it is time to.
-    pub fn show(&mut self, left: Option<Duration>, glance: Glance) {
+    /// Shows how it goes, if it is time to: what was seen so far, and how many tasks live.
+    pub fn show(&mut self, left: Option<Duration>, glance: &impl Fn() -> (Glance, Option<u64>)) {
         if !self.terminal || self.shown.is_some_and(|shown| shown.elapsed() < PERIOD) {
             return;
         }
@@ -32,14 +32,16 @@ impl Status {
             Some(left) => format!("{:>3} s left", left.as_secs_f64().ceil()),
             None => "until Ctrl-C".to_owned(),
         };
+        let (seen, live) = glance();
         let Glance {
             samples,
             tasks,
             stalls,
             lost,
-        } = glance;
+        } = seen;
+        let live = live.map_or_else(String::new, |live| format!("{live} tasks live · "));
         eprint!(
-            "\r\x1b[2Krecording · {left} · {samples} samples · {tasks} tasks · {stalls} stalls · {lost} lost"
+            "\r\x1b[2Krecording · {left} · {live}{samples} samples · {tasks} tasks ran · {stalls} stalls · {lost} lost"
         );
         let _ = std::io::stderr().flush();
     }

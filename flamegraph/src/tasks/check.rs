@@ -18,7 +18,10 @@ pub(super) const DEPTH: usize = 1024;
 
 impl TaskList {
     /// Whether every number stands for something.
-    pub(crate) fn validate(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Damaged`]: one does not.
+    pub fn validate(&self) -> Result<(), Error> {
         let within = |what: &str, index: u32, length: usize| {
             if (index as usize) < length {
                 return Ok(());

@@ -30,14 +30,14 @@ use std::borrow::Cow;
 
 const MAGIC: [u8; 8] = *b"awscapt\n";
 const END: [u8; 8] = *b"whole\r\n\0";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Magic, version and process.
 const START_LENGTH: u64 = 16;
 
 /// No entry is longer, and nothing that a capture says of itself. A stack has 256 KiB at most; a list
-/// of mappings is the longest.
-const ENTRY_LIMIT: usize = 16 << 20;
+/// of mappings is the longest entry, and what was seen of tasks the longest that is said.
+const ENTRY_LIMIT: usize = 64 << 20;
 
 /// More answers are not held.
 const ANSWERS_LIMIT: usize = 1 << 30;

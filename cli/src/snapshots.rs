@@ -177,6 +177,10 @@ impl Taking {
     fn look(&mut self, looking: &mut Looking) {
         let begin = cpu_time();
         let snapshot = looking.snapshotter.take();
+        // A runtime begins when the program comes to it, and is found by its threads.
+        if snapshot.schedulers.is_empty() {
+            looking.snapshotter.look_again();
+        }
         if !self.process.exited() {
             looking.history.take(&snapshot, looking.snapshotter.table());
             self.live

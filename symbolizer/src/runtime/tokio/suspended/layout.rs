@@ -64,7 +64,7 @@ pub(super) struct WorkerWay {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SchedulerLayout {
     /// The type of that `ArcInner`.
-    arc: TypeId,
+    pub arc: TypeId,
     pub flavor: &'static str,
     /// The count of strong references.
     pub strong: u64,

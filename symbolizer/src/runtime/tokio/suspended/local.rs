@@ -16,6 +16,9 @@ use crate::runtime::tokio::layout::Header;
 use awaitscope_sampler::{Mapping, ReadMemory, Tid};
 use std::collections::{BTreeMap, HashMap};
 
+#[cfg(test)]
+mod tests;
+
 /// How much of a stack is looked at.
 const STACK: u64 = 256 << 10;
 

@@ -10,6 +10,9 @@ use crate::types::{TypeId, Types};
 use awaitscope_sampler::ReadMemory;
 use gimli::Reader;
 
+#[cfg(test)]
+mod tests;
+
 /// The most tasks of a blocking pool's queue that are listed.
 const MOST_QUEUED: u64 = 1 << 16;
 
@@ -68,6 +71,14 @@ pub(super) struct CoreLayout {
 }
 
 impl QueueLayout {
+    /// Nothing is known of the queues.
+    #[cfg(test)]
+    pub const NONE: Self = Self {
+        injection: None,
+        workers: None,
+        pool: None,
+    };
+
     /// The queues of a scheduler's handle, which begins at `base`.
     pub fn find<R: Reader<Offset = usize>>(
         types: &mut Types<R>,

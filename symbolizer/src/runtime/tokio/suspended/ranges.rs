@@ -6,6 +6,8 @@ use awaitscope_sampler::{Avma, ReadMemory, ReadRequest};
 /// costs less than a range more.
 const GAP: u64 = 2048;
 
+const PAGE: u64 = 4096;
+
 /// The longest range that others are joined to.
 const LONGEST: u64 = 64 << 10;
 
@@ -57,24 +59,21 @@ pub(super) struct Ranges {
 }
 
 impl Ranges {
-    /// Reads ranges that are in order. Those that cannot be read are left out.
+    /// Reads ranges that are in order. Of those that cannot be read as a whole, the pages
+    /// that can.
     pub fn read(ranges: &[Range], memory: &dyn ReadMemory) -> Self {
         let mut bytes = vec![0; ranges.iter().map(|range| range.length() as usize).sum()];
-        let mut rest = bytes.as_mut_slice();
-        let mut requests = Vec::with_capacity(ranges.len());
-        for range in ranges {
-            let (into, after) = rest.split_at_mut(range.length() as usize);
-            requests.push(ReadRequest::new(Avma(range.start), into));
-            rest = after;
-        }
-        memory.read_many(&mut requests);
+        let mut places = Vec::with_capacity(ranges.len());
         let mut at = 0;
-        let mut done = Vec::with_capacity(ranges.len());
-        for (range, request) in ranges.iter().zip(&requests) {
-            if request.done {
-                done.push((*range, at));
-            }
-            at += request.into.len();
+        for range in ranges {
+            places.push((*range, at));
+            at += range.length() as usize;
+        }
+        let (mut done, torn) = fill(places, &mut bytes, memory);
+        let pages: Vec<(Range, usize)> = torn.into_iter().flat_map(pages).collect();
+        if !pages.is_empty() {
+            done.extend(fill(pages, &mut bytes, memory).0);
+            done.sort_unstable();
         }
         Self {
             ranges: done,
@@ -108,5 +107,81 @@ impl Ranges {
         let mut word = [0; 8];
         word[..size].copy_from_slice(self.bytes(address, size)?);
         Some(u64::from_le_bytes(word))
+    }
+}
+
+/// Ranges, and where in a buffer the bytes of each begin.
+type Places = Vec<(Range, usize)>;
+
+/// Reads ranges into a buffer, in which they come one after the other. Returns those that
+/// could be read, and those that could not.
+fn fill(places: Places, bytes: &mut [u8], memory: &dyn ReadMemory) -> (Places, Places) {
+    let mut requests = Vec::with_capacity(places.len());
+    let (mut rest, mut passed) = (bytes, 0);
+    for (range, at) in &places {
+        let (_, from) = std::mem::take(&mut rest).split_at_mut(at - passed);
+        let (into, after) = from.split_at_mut(range.length() as usize);
+        requests.push(ReadRequest::new(Avma(range.start), into));
+        passed = at + range.length() as usize;
+        rest = after;
+    }
+    memory.read_many(&mut requests);
+    let all = places.into_iter().zip(&requests);
+    let (done, torn): (Vec<_>, Vec<_>) = all.partition(|(_, request)| request.done);
+    let only = |pairs: Vec<((Range, usize), &ReadRequest<'_>)>| {
+        let places = pairs.into_iter().map(|(place, _)| place);
+        places.collect()
+    };
+    (only(done), only(torn))
+}
+
+/// The parts of a range in each page, if it has several.
+fn pages((range, at): (Range, usize)) -> impl Iterator<Item = (Range, usize)> {
+    let first = range.start / PAGE;
+    let last = range.end.saturating_sub(1) / PAGE;
+    let pages = if first < last { first..last + 1 } else { 0..0 };
+    pages.map(move |page| {
+        let start = range.start.max(page * PAGE);
+        let end = range.end.min((page * PAGE).saturating_add(PAGE));
+        (Range { start, end }, at + (start - range.start) as usize)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One page that can be read, and each byte of it the last of its address.
+    struct OnePage;
+
+    impl ReadMemory for OnePage {
+        fn read_many(&self, requests: &mut [ReadRequest<'_>]) {
+            for request in requests {
+                let start = request.address.0;
+                let end = start + request.into.len() as u64;
+                request.done = start >= PAGE && end <= 2 * PAGE;
+                if request.done {
+                    for (at, byte) in (start..).zip(request.into.iter_mut()) {
+                        *byte = at as u8;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_does_not_take_its_neighbours_along() {
+        let ranges = join(vec![
+            Range::new(2 * PAGE - 24, 8),
+            Range::new(2 * PAGE - 4, 8),
+            Range::new(PAGE + 8, 8),
+            Range::new(2 * PAGE + 64, 8),
+        ]);
+        assert_eq!(ranges.len(), 2);
+        let read = Ranges::read(&ranges, &OnePage);
+        assert_eq!(read.bytes(2 * PAGE - 24, 2), Some(&[0xe8, 0xe9][..]));
+        assert_eq!(read.bytes(PAGE + 8, 2), Some(&[8, 9][..]));
+        assert_eq!(read.word(2 * PAGE - 4), None);
+        assert_eq!(read.word(2 * PAGE + 64), None);
     }
 }

@@ -273,3 +273,81 @@ pub(super) fn chains<'a>(
     });
     chains.take(MOST_CHAINS).collect()
 }
+
+#[cfg(test)]
+impl Scheduler {
+    /// One of which only the number of workers matters.
+    pub fn of_workers(workers: u32) -> Self {
+        Self {
+            sort: 0,
+            owner: 1,
+            workers,
+            count: 0,
+            lists: 0,
+            length: 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::tokio::suspended::layout::{EndsLayout, OwnedLayout};
+    use crate::runtime::tokio::suspended::queues::QueueLayout;
+    use crate::types::TypeId;
+    use awaitscope_sampler::ReadRequest;
+
+    const LAYOUT: SchedulerLayout = SchedulerLayout {
+        arc: TypeId { unit: 0, offset: 0 },
+        flavor: "multi_thread",
+        strong: 0,
+        owned: OwnedLayout {
+            id: 8,
+            lists: 16,
+            length: 24,
+            count: 32,
+            stride: 24,
+            ends: EndsLayout { head: 8, tail: 16 },
+        },
+        workers: Some(40),
+        queues: QueueLayout::NONE,
+    };
+
+    /// A scheduler's words, one after the other, at any address.
+    struct Made([u64; 6]);
+
+    impl ReadMemory for Made {
+        fn read_many(&self, requests: &mut [ReadRequest<'_>]) {
+            for request in requests {
+                for (word, into) in self.0.iter().zip(request.into.chunks_mut(8)) {
+                    into.copy_from_slice(&word.to_le_bytes()[..into.len()]);
+                }
+                request.done = true;
+            }
+        }
+    }
+
+    fn scheduler(words: [u64; 6]) -> Option<Scheduler> {
+        let read = Ranges::read(&join(LAYOUT.words(4096).collect()), &Made(words));
+        LAYOUT.scheduler(4096, 0, &read)
+    }
+
+    #[test]
+    fn what_has_a_number_workers_and_lists_is_a_scheduler() {
+        let found = scheduler([3, 7, 0x9000, 8, 100, 2]);
+        let found = found.map(|found| (found.owner, found.workers, found.count));
+        assert_eq!(found, Some((7, 2, 100)));
+    }
+
+    #[test]
+    fn what_was_freed_or_claims_more_than_tokio_makes_is_none() {
+        let freed = [0x5555_0000_4aa0, 7, 0x9000, 8, 100, 2];
+        let unreferenced = [0, 7, 0x9000, 8, 100, 2];
+        let endless = [3, 7, 0x9000, 1 << 40, 100, 2];
+        let odd = [3, 7, 0x9000, 7, 100, 2];
+        let crowded = [3, 7, 0x9000, 8, 100, 1 << 20];
+        for words in [freed, unreferenced, endless, odd, crowded] {
+            assert_eq!(scheduler(words), None);
+        }
+    }
+}

@@ -36,6 +36,8 @@ fn a_process_that_does_not_exist() -> Result<()> {
     let file = folder.path().join("x").to_string_lossy().into_owned();
     let output = Profiler::get()?.run(&["record", "-p", &pid, "-d", "1s", "-o", &file])?;
     assert_refused(&output, &[&pid]);
+    let output = Profiler::get()?.run(&["tasks", "-p", &pid, "-o", &file])?;
+    assert_refused(&output, &[&pid]);
     assert_empty(folder.path())
 }
 
@@ -54,6 +56,8 @@ fn a_process_of_another_user() -> Result<()> {
     let file = results.path().join("x").to_string_lossy().into_owned();
     let output = profiler.run(&["record", "-p", "1", "-d", "1s", "-o", &file])?;
     assert_refused(&output, &["user"]);
+    let output = profiler.run(&["tasks", "-p", "1", "-o", &file])?;
+    assert_refused(&output, &["user", "CAP_SYS_PTRACE"]);
     assert_empty(results.path())
 }
 
@@ -63,6 +67,8 @@ fn a_kernel_thread() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("x").to_string_lossy().into_owned();
     let output = Profiler::get()?.run(&["record", "-p", &pid, "-d", "1s", "-o", &file])?;
+    assert_refused(&output, &[&pid, "kernel"]);
+    let output = Profiler::get()?.run(&["tasks", "-p", &pid, "-o", &file])?;
     assert_refused(&output, &[&pid, "kernel"]);
     assert_empty(folder.path())
 }
@@ -144,6 +150,7 @@ fn a_profile_that_is_none() -> Result<()> {
         let svg = folder.path().join("out.svg").to_string_lossy().into_owned();
         assert_refused(&profiler.run(&["report", &name])?, &[&name]);
         assert_refused(&profiler.run(&["flamegraph", &name, "-o", &svg])?, &[&name]);
+        assert_refused(&profiler.run(&["tasks", &name])?, &[&name]);
         assert!(!Path::new(&svg).exists());
     }
     let name = folder.path().to_string_lossy().into_owned();
@@ -152,6 +159,17 @@ fn a_profile_that_is_none() -> Result<()> {
         &profiler.run(&["report", "/nonexistent"])?,
         &["/nonexistent"],
     );
+    Ok(())
+}
+
+#[test]
+fn a_profile_without_snapshots_has_no_tasks_to_list() -> Result<()> {
+    let profiler = Profiler::get()?;
+    let plain = ServiceBuild::new("plain").build()?;
+    let service = RunningService::start(&plain, &[])?;
+    let recording = profiler.record(service.pid(), &["-d", "1s", "--snapshot-rate", "0"])?;
+    let name = recording.file.to_string_lossy().into_owned();
+    assert_refused(&profiler.run(&["tasks", &name])?, &[&name, "snapshot"]);
     Ok(())
 }
 
@@ -187,12 +205,15 @@ fn a_full_disk_leaves_nothing_half_written() -> Result<()> {
 #[test]
 fn words_that_are_not_understood_are_a_usage_error() -> Result<()> {
     let profiler = Profiler::get()?;
-    let wrong: [&[&str]; 5] = [
+    let wrong: [&[&str]; 8] = [
         &["recrod"],
         &["record"],
         &["record", "-p", "one"],
         &["record", "-p", "1", "-F", "0"],
         &["record", "-p", "1", "-d", "soon"],
+        &["tasks"],
+        &["tasks", "-p", "1", "a-file"],
+        &["tasks", "a-file", "--consistent"],
     ];
     for args in wrong {
         let output = profiler.run(args)?;

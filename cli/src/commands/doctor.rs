@@ -1,16 +1,18 @@
 //! `awaitscope doctor`: what a process will show, and how to see more.
 
 use crate::args::{DoctorArgs, FormatArg};
-use crate::{output, target};
+use crate::{output, snapshot, target};
 use anyhow::Result;
 use awaitscope_sampler::{
     Abilities, Attachment, Facts, LiveProcess, Options, Process as _, SampleSource as _,
 };
 use awaitscope_symbolizer::runtime::{self, RuntimeInfo};
+use awaitscope_symbolizer::snapshot::Snapshotter;
 use awaitscope_symbolizer::{AddressSpace, Binaries, DebugFiles, DebugTier, Module};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The version of the JSON.
 const SCHEMA: u32 = 1;
@@ -24,6 +26,7 @@ struct Diagnosis {
     memory: Finding,
     binary: Binary,
     runtimes: Vec<RuntimeInfo>,
+    tasks: Tasks,
     you_get: Vec<String>,
     to_get_more: Vec<String>,
 }
@@ -53,6 +56,17 @@ struct Perf {
     switch_registers: bool,
 }
 
+/// What one look at all tasks found.
+#[derive(Debug, Default, Serialize)]
+struct Tasks {
+    /// Schedulers that were found in memory.
+    schedulers: bool,
+    live: u64,
+    /// Of these, tasks whose await point is not known.
+    unresolved: u32,
+    took_ms: f64,
+}
+
 #[derive(Debug, Serialize)]
 struct Binary {
     path: Option<String>,
@@ -73,7 +87,7 @@ pub fn run(args: &DoctorArgs) -> Result<()> {
 }
 
 fn diagnose(args: &DoctorArgs) -> Result<Diagnosis> {
-    let process = LiveProcess::open(target::resolve(&args.target)?)?;
+    let process = Arc::new(LiveProcess::open(target::resolve(&args.target)?)?);
     let facts = process.facts()?;
     let perf = perf(&facts);
     let memory = process.can_read_memory();
@@ -84,8 +98,12 @@ fn diagnose(args: &DoctorArgs) -> Result<Diagnosis> {
     let debug_files = DebugFiles::open(&args.debug_file)?;
     let mut space = AddressSpace::new(Binaries::OfProcess(facts.pid), debug_files);
     if let Ok(mappings) = process.mappings() {
-        space.update(&mappings, &process);
+        space.update(&mappings, &*process);
     }
+    let tasks = match memory.works {
+        true => tasks(&process, space.clone()),
+        false => Tasks::default(),
+    };
     let runtimes: Vec<RuntimeInfo> = runtime::detect(&space).iter().map(|r| r.info()).collect();
     let exe = facts.exe.as_deref();
     let mut modules = space.modules().map(|(_, module)| module);
@@ -103,6 +121,7 @@ fn diagnose(args: &DoctorArgs) -> Result<Diagnosis> {
         memory,
         binary: binary(program.map(AsRef::as_ref), &runtimes),
         runtimes,
+        tasks,
         you_get: Vec::new(),
         to_get_more: Vec::new(),
     };
@@ -131,6 +150,18 @@ fn perf(facts: &Facts) -> Perf {
     }
 }
 
+/// Looks at all tasks once.
+fn tasks(process: &Arc<LiveProcess>, space: AddressSpace) -> Tasks {
+    let mut snapshotter = Snapshotter::new(Arc::clone(process) as Arc<_>, space);
+    let list = snapshot::running(&mut snapshotter, &**process);
+    Tasks {
+        schedulers: !list.has_no_scheduler(),
+        live: list.live(),
+        unresolved: list.unresolved,
+        took_ms: list.took_ns as f64 / 1e6,
+    }
+}
+
 fn binary(program: Option<&Module>, runtimes: &[RuntimeInfo]) -> Binary {
     let tier = program.map_or(DebugTier::Nothing, Module::debug_tier);
     Binary {
@@ -153,6 +184,36 @@ fn binary(program: Option<&Module>, runtimes: &[RuntimeInfo]) -> Binary {
 /// How far workers are is learned while they work, where no types tell how to read it.
 const STALLS: &str = "stalls where a poll sleeps, and after the first tasks also where it computes";
 
+impl Tasks {
+    /// What `tasks` and the views of waiting show.
+    fn sees(&self) -> Option<&'static str> {
+        if !self.schedulers {
+            return None;
+        }
+        Some(match u64::from(self.unresolved) {
+            0 => "every task with where it waits and for what: tasks, and the wait and wall views",
+            all if all >= self.live => "every task with its kind and state, but not where it waits",
+            _ => {
+                "every task with its kind and state, and where it waits, as far as the debug \
+                 information tells"
+            }
+        })
+    }
+
+    /// What was found, in a line.
+    fn found(&self, runtimes: &[RuntimeInfo]) -> String {
+        match (self.schedulers, self.unresolved) {
+            (false, _) if runtimes.is_empty() => "no async runtime that we know".to_owned(),
+            (false, _) => "the runtime's own records were not found in memory".to_owned(),
+            (true, 0) => format!("{} live, read in {:.1} ms", self.live, self.took_ms),
+            (true, unresolved) => format!(
+                "{} live, of which {unresolved} do not tell where they wait",
+                self.live
+            ),
+        }
+    }
+}
+
 impl Diagnosis {
     fn conclude(&mut self) {
         let (get, more) = (&mut self.you_get, &mut self.to_get_more);
@@ -168,10 +229,13 @@ impl Diagnosis {
         }
         if !self.memory.works {
             more.push(
-                "task ids, and stacks of sleeping threads: run as the same user, as root, or with \
+                "tasks and what they wait for, task ids, and stacks of sleeping threads: run as the same user, as root, or with \
                  CAP_SYS_PTRACE"
                     .into(),
             );
+        }
+        if let Some(sees) = self.tasks.sees() {
+            get.push(sees.into());
         }
         let types = self.binary.debug_information == "types";
         if !self.runtimes.is_empty() {
@@ -237,6 +301,11 @@ impl Diagnosis {
             let how = format!("{} {}", runtime.name, printable(version));
             line(true, "runtime", &how);
         }
+        line(
+            self.tasks.schedulers,
+            "tasks",
+            &self.tasks.found(&self.runtimes),
+        );
         for (title, items) in [
             ("you get", &self.you_get),
             ("to get more", &self.to_get_more),

@@ -54,8 +54,9 @@ impl BlockingThreads {
         let listed = listed(&ids);
         let mut showing = showing;
         showing.retain(|(_, id)| !listed.contains(id));
+        let shown: HashSet<(Tid, u64)> = showing.iter().map(|(t, id)| (t.tid, *id)).collect();
         self.known
-            .retain(|tid, (id, _)| showing.iter().any(|(t, i)| t.tid == *tid && i == id));
+            .retain(|tid, (id, _)| shown.contains(&(*tid, *id)));
         let mut found = Vec::new();
         for (thread, id) in showing {
             let at = match self.known.get(&thread.tid) {

@@ -14,7 +14,7 @@ use super::ranges::{Range, Ranges, join};
 use crate::runtime::SeenThreads;
 use crate::runtime::tokio::layout::Header;
 use awaitscope_sampler::{Mapping, ReadMemory, Tid};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +31,9 @@ const MOST_SETS: usize = 1 << 16;
 /// A stack that led to nothing new is left alone for twice as many snapshots each time,
 /// up to so many.
 const LONGEST_PAUSE: u32 = 64;
+
+/// The most stacks that are looked at for one listing.
+const MOST_STACKS: u32 = 256;
 
 /// Numbers and references stay below this; pointers do not.
 const MOST: u64 = 1 << 40;
@@ -89,11 +92,13 @@ impl LocalSets {
     pub fn read(&mut self, seen: &SeenThreads<'_>) -> Vec<LocalSet> {
         let memory = seen.process;
         let mut guesses = Vec::new();
-        self.pauses
-            .retain(|tid, _| seen.threads.iter().any(|thread| thread.tid == *tid));
+        let alive: HashSet<Tid> = seen.threads.iter().map(|thread| thread.tid).collect();
+        self.pauses.retain(|tid, _| alive.contains(tid));
+        let mut stacks = 0;
         for (tid, thread_id, polled) in self.threads(seen) {
             guesses.extend(self.set_of(polled, thread_id, memory));
-            if self.is_due(tid) {
+            if stacks < MOST_STACKS && self.is_due(tid) {
+                stacks += 1;
                 let looked = self.on_stack(tid, thread_id, seen);
                 let new = looked.iter().flatten();
                 let new = new.filter(|guess| !self.known.contains_key(&guess.shared));

@@ -109,3 +109,78 @@ impl BlockingThreads {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::tokio::suspended::layout::TaskLayout;
+    use awaitscope_sampler::{Avma, ReadRequest};
+
+    const BASE: u64 = 0x20_0000;
+    const BLOCK: u64 = 0x100;
+    const SHOWS: u64 = BASE - BLOCK + 8;
+    const POLL: u64 = 0x40_0000;
+    const VTABLE: u64 = 0x50_0000;
+    const BEFORE: u64 = 0x60_0000;
+    const RUNS: u64 = 0x60_1000;
+    const ON_STACK: u64 = BASE - BLOCK - 0x400;
+
+    struct Made(HashMap<u64, u64>);
+
+    impl ReadMemory for Made {
+        fn read_many(&self, requests: &mut [ReadRequest<'_>]) {
+            for request in requests {
+                for (index, into) in request.into.chunks_mut(8).enumerate() {
+                    let at = request.address.0.wrapping_add(index as u64 * 8);
+                    let word = self.0.get(&at).copied().unwrap_or_default();
+                    into.copy_from_slice(&word.to_le_bytes()[..into.len()]);
+                }
+                request.done = true;
+            }
+        }
+    }
+
+    /// A thread that shows id 7 and has pointers to an earlier task and to this one.
+    fn memory() -> Made {
+        let vtable = [(VTABLE, POLL), (VTABLE + 56, 0x100), (VTABLE + 72, 40)];
+        let task = |at: u64, state: u64, id: u64| [(at, state), (at + 16, VTABLE), (at + 40, id)];
+        let stack = [(SHOWS, 7), (ON_STACK, BEFORE), (ON_STACK + 64, RUNS)];
+        let tasks = [
+            task(BEFORE, 2 << 6 | 0b10, 6),
+            task(RUNS, 2 << 6 | RUNNING, 7),
+        ];
+        let all = vtable.into_iter().chain(stack);
+        Made(all.chain(tasks.into_iter().flatten()).collect())
+    }
+
+    fn read(listed: &[u64], memory: &Made) -> Vec<(Tid, u64)> {
+        let mut cells = Cells::new(TaskLayout {
+            vtable_size: 80,
+            poll: 0,
+            trailer_offset: 56,
+            id_offset: 72,
+            prev: 0,
+            next: 8,
+        });
+        cells.begin([Avma(POLL)].into(), HashSet::new());
+        let thread = ThreadBase {
+            tid: Tid(3),
+            tls_base: Avma(BASE),
+        };
+        let listed = |_: &[u64]| listed.iter().copied().collect();
+        BlockingThreads::new(BLOCK, 8).read(&[thread], listed, &mut cells, memory)
+    }
+
+    #[test]
+    fn the_task_with_the_id_that_a_thread_shows_is_what_it_runs() {
+        assert_eq!(read(&[], &memory()), [(Tid(3), RUNS)]);
+    }
+
+    #[test]
+    fn what_is_in_a_list_or_does_not_run_is_not_found_again() {
+        assert_eq!(read(&[7], &memory()), []);
+        let mut ended = memory();
+        ended.0.insert(RUNS, 2 << 6 | 0b10);
+        assert_eq!(read(&[], &ended), []);
+    }
+}

@@ -127,15 +127,26 @@ fn circle_text(circle: &CircleRow) -> String {
 }
 
 fn locks(seen: &Seen<'_>) -> Vec<Finding> {
-    let long = seen.locks.iter().enumerate();
-    let told = long.filter(|(_, lock)| {
-        lock.waiters_mean >= QUEUE && lock.waited_share >= QUEUED && !is_signal(&lock.waited_at)
+    let told = seen.locks.iter().enumerate().filter(|(_, lock)| {
+        is_queue(lock) && !is_signal(&lock.waited_at) && !is_in_circle(seen, lock)
     });
     first(told.map(|(index, lock)| Finding {
         severity: lock_severity(lock),
         text: lock_text(lock),
         evidence: format!("locks[{index}]"),
     }))
+}
+
+/// Whether somebody waits for it most of the time.
+fn is_queue(lock: &LockRow) -> bool {
+    lock.waiters_mean >= QUEUE && lock.waited_share >= QUEUED
+}
+
+/// Whether nobody waits for it but a task of a circle, which is told already.
+fn is_in_circle(seen: &Seen<'_>, lock: &LockRow) -> bool {
+    let links = || seen.circles.iter().flat_map(|circle| &circle.tasks);
+    let told = |at: &PlaceRow| links().any(|link| link.kind == at.kind && link.stack == at.stack);
+    lock.waiters_max <= 1 && lock.waited_at.iter().all(told)
 }
 
 /// Whether what is waited for is a signal: it has no holder, and to wait for one is no
@@ -163,11 +174,17 @@ fn lock_text(lock: &LockRow) -> String {
         || ("a place not known".to_owned(), "a lock"),
         |waiter| (place(&waiter.stack), thing(&waiter.stack)),
     );
-    let mut text = format!(
-        "{} tasks queue for {what} on average ({} at most), in {at}",
-        number(lock.waiters_mean),
-        count(u64::from(lock.waiters_max)),
-    );
+    let mut text = match lock.waiters_max {
+        1 => format!(
+            "a task waits for {what} in {} of the snapshots, in {at}",
+            percent(lock.waited_share)
+        ),
+        most => format!(
+            "{} tasks queue for {what} on average ({} at most), in {at}",
+            number(lock.waiters_mean),
+            count(u64::from(most))
+        ),
+    };
     match lock.held_at.first() {
         Some(held) => {
             let on = match held.waits_on.as_ref().map(|on| on.what) {
@@ -186,7 +203,7 @@ fn lock_text(lock: &LockRow) -> String {
                 text.push_str(", and was not seen to move in the whole recording");
             }
         }
-        None => text.push_str("; whoever holds it runs, or is no task"),
+        None => text.push_str("; no task that waits was seen to hold it"),
     }
     text
 }
@@ -277,10 +294,7 @@ impl Seen<'_> {
 /// Whether a circle or the queue of a lock tells of this await point already.
 fn is_told(seen: &Seen<'_>, wait: &Told<'_>) -> bool {
     let in_circle = seen.circles.iter().flat_map(|circle| &circle.tasks);
-    let at_lock = seen
-        .locks
-        .iter()
-        .filter(|lock| lock.waiters_mean >= QUEUE && lock.waited_share >= QUEUED);
+    let at_lock = seen.locks.iter().filter(|lock| is_queue(lock));
     let at_lock = at_lock
         .flat_map(|lock| &lock.waited_at)
         .map(|place| (&place.kind, &place.stack));

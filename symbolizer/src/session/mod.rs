@@ -290,7 +290,9 @@ impl Session {
                 self.seen.turns.ends(tid);
                 self.pulses.remove(&tid);
                 self.tls_tries.remove(&tid);
-                self.targets().bases.remove(&tid);
+                let mut targets = self.targets();
+                targets.bases.remove(&tid);
+                targets.idle.remove(&tid);
             }
             Event::ThreadName { tid, name, .. } => self.seen.thread(tid).name = Some(name.into()),
             Event::Exec { .. } => self.exec(),

@@ -235,7 +235,9 @@ fn stuck(seen: &Seen<'_>, wait: &Told<'_>) -> Option<Finding> {
     if unmoved == 0 || seen.profile.quality.snapshots < LOOKS {
         return None;
     }
+    // Its own name: what a receiver is made for can be anything.
     let type_name = entry.type_name.as_deref().unwrap_or("");
+    let type_name = type_name.split('<').next().unwrap_or("");
     let (severity, why) = match entry.what? {
         // Told with the lock, or with its circle.
         WaitsOn::Lock if is_told(seen, wait) || type_name.contains("otif") => return None,

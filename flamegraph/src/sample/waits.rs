@@ -269,7 +269,7 @@ pub(crate) const INBOX: (WaitsOn, &[&str]) = (
     &[
         "async user app::actor @ src/actor.rs:9",
         "async library tokio::sync::mpsc::bounded::Receiver<T>::recv @ tokio-1.54.1/src/sync/mpsc/bounded.rs:253",
-        "leaf library tokio::sync::mpsc::chan::Rx<app::Message>",
+        "leaf library tokio::sync::mpsc::chan::Rx<app::Message, tokio::sync::mpsc::bounded::Semaphore>",
     ],
 );
 pub(crate) const OUTBOX: (WaitsOn, &[&str]) = (

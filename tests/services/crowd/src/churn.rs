@@ -29,9 +29,9 @@ async fn makes(per_second: u64) {
         clock.tick().await; //~ await maker 0 crowd::churn::makes | timer x0-1
         let due = (begin.elapsed().as_micros() as u64).saturating_mul(per_second) / 1_000_000;
         for number in 0..due.saturating_sub(made).min(MOST_AT_ONCE) {
-            if number % 8 == 0 {
+            if number % 2 == 0 {
                 brief.spawning();
-                brief.reaches(&tokio::spawn(briefly(brief)));
+                brief.reaches(&tokio::spawn(briefly(brief, number % 16)));
             } else {
                 short.spawning();
                 short.reaches(&tokio::spawn(shortly(short, number)));
@@ -48,7 +48,7 @@ async fn shortly(crowd: &'static Crowd, number: u64) {
 }
 
 async fn shortly_inner(number: u64) {
-    if number % 2 == 0 {
+    if number % 4 == 1 {
         let boxed: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(shortly_boxed());
         boxed.await; //~ await short.boxed 1 crowd::churn::shortly_inner
     } else {
@@ -60,12 +60,12 @@ async fn shortly_boxed() {
     yield_now().await; //~ await short.boxed 2 crowd::churn::shortly_boxed | other x0-1
 }
 
-/// Sleeps once, then is done.
-async fn briefly(crowd: &'static Crowd) {
-    briefly_inner().await; //~ await brief 0 crowd::churn::briefly
+/// Sleeps once, then is done: so some hundreds of them live at any moment.
+async fn briefly(crowd: &'static Crowd, ms: u64) {
+    briefly_inner(ms).await; //~ await brief 0 crowd::churn::briefly
     crowd.finished();
 }
 
-async fn briefly_inner() {
-    sleep(Duration::from_millis(2)).await; //~ await brief 1 crowd::churn::briefly_inner | timer x0-1
+async fn briefly_inner(ms: u64) {
+    sleep(Duration::from_millis(ms)).await; //~ await brief 1 crowd::churn::briefly_inner | timer x0-1
 }

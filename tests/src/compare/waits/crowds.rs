@@ -32,7 +32,7 @@ pub(super) fn mismatches(truth: &Truth, found: &Tasks) -> Vec<String> {
         }
         match possible.find(|crowd| same_kind(crowd.kind(), task)) {
             Some(crowd) => {
-                let told = member_mismatches(&truth.service, crowd, task);
+                let told = member_mismatches(truth, crowd, task);
                 wrong.extend(told.map(|what| format!("task {id} ({}) {what}", crowd.name)));
             }
             None => wrong.push(format!("task {id} is of the kind {:?}", task.kind)),
@@ -57,17 +57,17 @@ pub(super) fn mismatches(truth: &Truth, found: &Tasks) -> Vec<String> {
 }
 
 fn member_mismatches(
-    package: &str,
+    truth: &Truth,
     crowd: &CrowdTruth,
     task: &Task,
 ) -> impl Iterator<Item = String> {
     let mut wrong = Vec::new();
     match task.state {
-        TaskState::Suspended => wrong = tree_mismatches(package, &crowd.leaves, task),
+        TaskState::Suspended => wrong = tree_mismatches(truth, &crowd.leaves, task),
         // Its memory says where it was, or that it never began.
         TaskState::Ready => {
             let stacks = task.leaves().map(|(stack, _)| stack);
-            let odd = stacks.filter(|stack| !may_be_ready(package, &crowd.leaves, stack));
+            let odd = stacks.filter(|stack| !may_be_ready(&truth.service, &crowd.leaves, stack));
             wrong.extend(odd.map(|stack| format!("is ready in {}", shown(stack))));
         }
         TaskState::Running | TaskState::Complete => {}

@@ -51,7 +51,6 @@ fn called(task: &TaskWait) -> String {
 
 /// What was found, by what it should be.
 struct Known<'a> {
-    package: &'a str,
     truth: &'a Truth,
     found: &'a Tasks,
     by_id: HashMap<u64, Vec<&'a Task>>,
@@ -66,7 +65,6 @@ impl<'a> Known<'a> {
             }
         }
         Self {
-            package: &truth.service,
             truth,
             found,
             by_id,
@@ -111,7 +109,7 @@ impl<'a> Known<'a> {
         // no await points.
         let has_tree = matches!(task.state, TaskState::Suspended | TaskState::Ready);
         if has_tree && task.class != TaskClass::Blocking {
-            wrong.extend(tree_mismatches(self.package, &task.leaves, found));
+            wrong.extend(tree_mismatches(self.truth, &task.leaves, found));
         }
     }
 

@@ -210,12 +210,25 @@ fn details_that_are_told_must_be_right() {
     let mut timer = leaf("t5", "timer", json!([expected("app::root", 3)]));
     timer["deadline_ns"] = json!(9_000_000_000_u64);
     let truth = truth(json!([parked(5, json!([timer]))]), json!([]));
-    let told = |deadline: u64| {
+    let told = |left_ms: f64| {
         let mut task = task(5, json!([frame("app::root", 3)]), "timer");
-        task["waits_on"]["deadline_ns"] = json!(deadline);
+        task["waits_on"]["remaining_ms"] = json!(left_ms);
         wait_mismatches(&truth, &found(json!([task]))).len()
     };
-    assert_eq!((told(9_001_000_000), told(19_000_000_000)), (0, 1));
+    assert_eq!((told(9_000.5), told(8_000.0), told(99_000.0)), (0, 1, 1));
+}
+
+#[test]
+fn who_is_said_to_hold_a_lock_must_hold_it() {
+    let mut lock = leaf("t5", "lock", json!([expected("app::root", 3)]));
+    lock["holder"] = json!(7);
+    let truth = truth(json!([parked(5, json!([lock]))]), json!([]));
+    let told = |holder: &str| {
+        let mut task = task(5, json!([frame("app::root", 3)]), "lock");
+        task["waits_on"]["held_by"] = json!([holder]);
+        wait_mismatches(&truth, &found(json!([task]))).len()
+    };
+    assert_eq!((told("7"), told("8")), (0, 1));
 }
 
 /// Three that are parked, with the ids 10 to 12, and some that come and go.

@@ -3,25 +3,29 @@
 use super::super::stacks::without_generics;
 use crate::report::Frame;
 use crate::tasks::{Task, WaitsOn};
+use crate::truth::Truth;
 use crate::waiting::{AwaitFrame, LeafTruth};
+use serde_json::Value;
 
-/// A timer is set a moment before or after the service says when it ends, and its wheel
-/// counts milliseconds.
-const TIMER_TOLERANCE_NS: u64 = 500_000_000;
+/// A timer is set a moment after the service says when it is to end, on a busy machine.
+const SET_WITHIN_MS: f64 = 500.0;
+
+/// The service tells the time so long, at most, after the tasks were looked at.
+const TOLD_WITHIN_MS: f64 = 60_000.0;
 
 /// What is wrong with the leaves of a task.
-pub(super) fn tree_mismatches(package: &str, leaves: &[LeafTruth], found: &Task) -> Vec<String> {
+pub(super) fn tree_mismatches(truth: &Truth, leaves: &[LeafTruth], found: &Task) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut counts = vec![0; leaves.len()];
     for (stack, waits_on) in found.leaves() {
-        let own = own_frames(package, stack);
+        let own = own_frames(&truth.service, stack);
         let fitting = leaves.iter().zip(&counts).position(|(leaf, &count)| {
             count < leaf.most && frames_fit(&leaf.frames, &own) && what_fits(leaf, waits_on)
         });
         match fitting {
             Some(index) => {
                 counts[index] += 1;
-                wrong.extend(detail_mismatches(&leaves[index], waits_on));
+                wrong.extend(detail_mismatches(&leaves[index], waits_on, truth.now_ns));
             }
             None => wrong.push(format!(
                 "has a leaf too much: {}\n    waiting on {}",
@@ -91,40 +95,47 @@ fn what_fits(leaf: &LeafTruth, waits_on: Option<&WaitsOn>) -> bool {
 }
 
 /// What is told of a leaf must be right; it need not be told.
-fn detail_mismatches(leaf: &LeafTruth, waits_on: Option<&WaitsOn>) -> Vec<String> {
+fn detail_mismatches(leaf: &LeafTruth, waits_on: Option<&WaitsOn>, now_ns: u64) -> Vec<String> {
     let Some(wait) = waits_on else {
         return Vec::new();
     };
     let mut wrong = Vec::new();
-    let mut text = |name: &str, expected: Option<String>| {
-        let Some(found) = wait.more.get(name).filter(|value| !value.is_null()) else {
-            return;
-        };
-        let found = match found {
-            serde_json::Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        if expected.as_ref().is_some_and(|expected| *expected != found) {
+    let mut hold = |name: &str, found: Option<&str>, expected: Option<String>| {
+        if let (Some(found), Some(expected)) = (found, expected)
+            && found != expected
+        {
             wrong.push(format!(
-                "waits in {} on {name} {found}, not {expected:?}",
+                "is said to have in {} the {name} {found}, not {expected}",
                 leaf.leaf
             ));
         }
     };
-    text("local", leaf.local.clone());
-    text("peer", leaf.peer.clone());
-    text("task", leaf.task.map(|task| task.to_string()));
-    let deadline = wait
-        .more
-        .get("deadline_ns")
-        .and_then(serde_json::Value::as_u64);
-    if let (Some(expected), Some(found)) = (leaf.deadline_ns, deadline)
-        && expected.abs_diff(found) > TIMER_TOLERANCE_NS
-    {
-        wrong.push(format!(
-            "waits in {} until {found}, not {expected}",
-            leaf.leaf
-        ));
+    let text = |name: &str| wait.more.get(name).and_then(Value::as_str);
+    hold("local", text("local"), leaf.local.clone());
+    hold("peer", text("peer"), leaf.peer.clone());
+    let task = wait.more.get("task").and_then(|task| task.get("id"));
+    // Of a task that is not listed itself, its address may be all that is known.
+    let task = task
+        .and_then(Value::as_str)
+        .filter(|id| !id.starts_with("0x"));
+    hold("task", task, leaf.task.map(|id| id.to_string()));
+    let holders = wait.more.get("held_by").and_then(Value::as_array);
+    for holder in holders.into_iter().flatten() {
+        hold(
+            "holder",
+            holder.as_str(),
+            leaf.holder.map(|id| id.to_string()),
+        );
+    }
+    let left = wait.more.get("remaining_ms").and_then(Value::as_f64);
+    if let (Some(deadline), Some(left)) = (leaf.deadline_ns, left) {
+        let expected = deadline.saturating_sub(now_ns) as f64 / 1e6;
+        if !(-SET_WITHIN_MS..TOLD_WITHIN_MS).contains(&(left - expected)) {
+            wrong.push(format!(
+                "has {left} ms left in {}, not {expected}",
+                leaf.leaf
+            ));
+        }
     }
     wrong
 }

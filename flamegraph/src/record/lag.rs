@@ -30,8 +30,10 @@ impl Making<'_> {
             let Some((turns, seconds)) = turns.get(&moment.second) else {
                 continue;
             };
+            // At the ends of a recording a stretch is not whole, and its rate not known.
+            let is_whole = moment.covered.0 >= u64::from(stretch) * SECOND / 2;
             let polls = polls(*turns) / f64::from(*seconds);
-            if polls * f64::from(*seconds) < FEWEST || moment.covered.0 == 0 {
+            if !is_whole || polls * f64::from(*seconds) < FEWEST {
                 continue;
             }
             let ready = moment.ready.0 as f64 / moment.covered.0 as f64;

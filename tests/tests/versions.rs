@@ -41,6 +41,32 @@ fn without_types_the_progress_of_workers_is_learned_from_every_version() -> Resu
     Ok(())
 }
 
+#[test]
+fn without_types_every_task_is_listed_by_what_it_looks_like() -> Result<()> {
+    let profiler = Profiler::get()?;
+    for (flavour, named) in [(Flavour::LineTables, true), (Flavour::Symbols, false)] {
+        let mix = ServiceBuild::new("mix").flavour(flavour).build()?;
+        let mut service = RunningService::start(&mix, &[])?;
+        let listed = profiler.tasks(service.pid(), &[])?;
+        for task in service.truth()?.tasks {
+            let is_it = |id: &str| id == task.id.to_string();
+            let mut found = listed
+                .tasks
+                .iter()
+                .filter(|t| t.id.as_deref().is_some_and(is_it));
+            let kind = found.next().map(|found| found.kind.clone());
+            assert!(
+                kind.is_some() && found.next().is_none(),
+                "{flavour:?}: {task:?}"
+            );
+            if named {
+                assert_eq!(kind, Some(Some(task.kind)), "{flavour:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Records for a few seconds: the shares are about right, and every planted
 /// culprit is there.
 fn kinds_are_right(build: ServiceBuild) -> Result<Report> {

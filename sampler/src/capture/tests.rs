@@ -296,7 +296,7 @@ fn what_is_no_capture_is_refused_with_the_reason() {
     assert!(!Replay::is_capture(&bad).expect("readable"));
     let mut newer = whole.clone();
     newer[8] = 9;
-    assert!(refused(&newer).ends_with("its version is 9, and 1 is known"));
+    assert!(refused(&newer).ends_with("its version is 9, and 2 is known"));
     let zstd = |content: &[u8]| zstd::encode_all(content, 1).expect("compressed");
     let long = [&u32::MAX.to_le_bytes()[..], b"S"].concat();
     assert!(refused(&file_with(&zstd(&long))).ends_with("an entry is too long"));

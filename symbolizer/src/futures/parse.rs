@@ -32,6 +32,8 @@ pub(crate) struct Tree {
     pub holds: Vec<u64>,
     /// Some of it could not be followed.
     pub unresolved: bool,
+    /// A leaf does not tell on which thing it waits, as those of its type do.
+    pub untold: bool,
 }
 
 /// Memory that was read.
@@ -369,8 +371,9 @@ impl<'a, 'w> Parser<'a, 'w> {
                 shapes.classify(&leaf.type_name, library)
             }
         };
-        let detail = leaf.detail.as_ref();
-        let detail = detail.and_then(|path| self.detail(path, address));
+        let path = leaf.detail.as_ref();
+        let detail = path.and_then(|path| self.detail(path, address));
+        self.tree.untold |= path.is_some() && detail.is_none();
         self.wait(stack, what, &leaf.type_name, detail.unwrap_or_default())
     }
 

@@ -242,8 +242,8 @@ impl Reading<'_> {
                 runtime: self.runtime,
             });
             let Some(kind) = kind else { continue };
-            // Where it stands could not be told: nothing can be said of it.
-            let Some(tree) = root.tree else { continue };
+            self.snapshot.unresolved += u32::from(root.tree.is_none());
+            let tree = root.tree.unwrap_or_default();
             self.snapshot.tasks.push(TaskSeen {
                 address: root.address,
                 id: None,

@@ -256,7 +256,8 @@ fn is_sound(tree: &Tree, table: &AwaitTable) -> bool {
         // A copy that was never polled has no frame but its own.
         point.is_some_and(|point| table.frames_of(point.stack).len() > 1)
     };
-    !tree.unresolved && !tree.waits.is_empty() && tree.waits.iter().all(|wait| polled(&wait.point))
+    let whole = !tree.unresolved && !tree.untold;
+    whole && !tree.waits.is_empty() && tree.waits.iter().all(|wait| polled(&wait.point))
 }
 
 fn copy_stack(process: &dyn Process, start: Avma) -> StackCopy {

@@ -1,7 +1,7 @@
 //! The profiler, as a user runs it.
 
 use crate::build::{run, workspace_target};
-use crate::public::PublicFolder;
+use crate::public::{NOBODY, PublicFolder};
 use crate::report::Report;
 use crate::tasks::Tasks;
 use anyhow::{Context, Result, ensure};
@@ -53,6 +53,19 @@ impl Profiler {
             binary: folder.add(&self.binary)?,
             user: Some(user),
         })
+    }
+
+    /// The same, run by somebody without rights, and who that is: nobody, or we ourselves where
+    /// we have none.
+    ///
+    /// # Errors
+    /// It cannot be copied there.
+    pub fn without_rights(self, folder: &PublicFolder) -> Result<(u32, Self)> {
+        let us = nix::unistd::getuid();
+        match us.is_root() {
+            true => Ok((NOBODY, self.run_by(NOBODY, folder)?)),
+            false => Ok((us.as_raw(), self)),
+        }
     }
 
     /// Where it is.

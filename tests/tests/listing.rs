@@ -1,7 +1,7 @@
 //! The tasks of a process, listed by those who may, without harm to it.
 
 use anyhow::{Context, Result, ensure};
-use awaitscope_tests::{NOBODY, Profiler, PublicFolder, RunningService, ServiceBuild, alone};
+use awaitscope_tests::{Profiler, PublicFolder, RunningService, ServiceBuild, alone};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -82,13 +82,7 @@ fn a_look_that_stops_the_process_and_is_killed_leaves_it_running() -> Result<()>
 fn its_owner_lists_the_tasks_of_a_process_without_any_rights() -> Result<()> {
     let waits = ServiceBuild::new("waits").build()?;
     let folder = PublicFolder::new()?;
-    let us = nix::unistd::getuid();
-    let profiler = Profiler::get()?;
-    let (user, profiler) = if us.is_root() {
-        (NOBODY, profiler.run_by(NOBODY, &folder)?)
-    } else {
-        (us.as_raw(), profiler)
-    };
+    let (user, profiler) = Profiler::get()?.without_rights(&folder)?;
     let _alone = alone();
     let service = RunningService::start_as(&waits, &[], user, &folder)?;
     let pid = service.pid().to_string();

@@ -2,7 +2,7 @@
 //! nothing left behind.
 
 use anyhow::{Context, Result, ensure};
-use awaitscope_tests::{NOBODY, Profiler, PublicFolder, RunningService, ServiceBuild};
+use awaitscope_tests::{Profiler, PublicFolder, RunningService, ServiceBuild};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -45,14 +45,9 @@ fn a_process_that_does_not_exist() -> Result<()> {
 fn a_process_of_another_user() -> Result<()> {
     let folder = PublicFolder::new()?;
     let results = PublicFolder::new()?;
-    let profiler = Profiler::get()?;
     // Root's own first process belongs to another user than nobody, and than us
     // if we are not root.
-    let profiler = if nix::unistd::getuid().is_root() {
-        profiler.run_by(NOBODY, &folder)?
-    } else {
-        profiler
-    };
+    let (_, profiler) = Profiler::get()?.without_rights(&folder)?;
     let file = results.path().join("x").to_string_lossy().into_owned();
     let output = profiler.run(&["record", "-p", "1", "-d", "1s", "-o", &file])?;
     assert_refused(&output, &["user"]);

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, bail};
 use awaitscope_tests::compare::share_errors;
-use awaitscope_tests::{NOBODY, Profiler, PublicFolder, RunningService, ServiceBuild, alone};
+use awaitscope_tests::{Profiler, PublicFolder, RunningService, ServiceBuild, alone};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
@@ -175,13 +175,7 @@ fn wait_for(child: &mut Child) -> Result<()> {
 fn someone_without_rights_profiles_their_own_process() -> Result<()> {
     let mix = ServiceBuild::new("mix").build()?;
     let folder = PublicFolder::new()?;
-    let us = nix::unistd::getuid();
-    let profiler = Profiler::get()?;
-    let (user, profiler) = if us.is_root() {
-        (NOBODY, profiler.run_by(NOBODY, &folder)?)
-    } else {
-        (us.as_raw(), profiler)
-    };
+    let (user, profiler) = Profiler::get()?.without_rights(&folder)?;
     let _alone = alone();
     let mut service = RunningService::start_as(&mix, &[], user, &folder)?;
     service.mark()?;

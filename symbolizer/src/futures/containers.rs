@@ -5,7 +5,7 @@ use super::compile::{NOTHING, Shapes};
 use super::name::without_arguments;
 use super::shape::{Elements, List, Part, Shape};
 use crate::module::DwarfReader;
-use crate::types::{Member, TypeId, Types};
+use crate::types::{TypeId, Types};
 use std::sync::Arc;
 
 /// How deep a member is looked for.
@@ -115,8 +115,7 @@ pub(super) fn member_within(
     outer: TypeId,
     name: &str,
 ) -> Option<(u64, TypeId)> {
-    let found = search(types, outer, 0, &mut |types, id| types.member(id, name));
-    found.and_then(|(offset, member)| Some((offset.checked_add(member.offset)?, member.type_id)))
+    types.member_within(outer, DEEPEST, name)
 }
 
 /// The first thin pointer in `outer`: where, and what it points to.
@@ -124,7 +123,7 @@ pub(super) fn pointer_within(
     types: &mut Types<DwarfReader>,
     outer: TypeId,
 ) -> Option<(u64, TypeId)> {
-    search(types, outer, 0, &mut |types, id| types.pointee(id))
+    types.search(outer, DEEPEST, &mut |types, id| types.pointee(id))
 }
 
 /// The first value of the type with this path in `outer`.
@@ -133,39 +132,8 @@ pub(super) fn type_within(
     outer: TypeId,
     path: &str,
 ) -> Option<(u64, TypeId)> {
-    search(types, outer, 0, &mut |types, id| {
+    types.search(outer, DEEPEST, &mut |types, id| {
         let found = types.path(id)?;
         (without_arguments(&found) == path).then_some(id)
     })
-}
-
-fn search<T>(
-    types: &mut Types<DwarfReader>,
-    outer: TypeId,
-    depth: usize,
-    wanted: &mut dyn FnMut(&mut Types<DwarfReader>, TypeId) -> Option<T>,
-) -> Option<(u64, T)> {
-    if let Some(found) = wanted(types, outer) {
-        return Some((0, found));
-    }
-    if depth >= DEEPEST {
-        return None;
-    }
-    held_by_value(types, outer).into_iter().find_map(|member| {
-        let (further, found) = search(types, member.type_id, depth + 1, wanted)?;
-        Some((member.offset.checked_add(further)?, found))
-    })
-}
-
-fn held_by_value(types: &mut Types<DwarfReader>, outer: TypeId) -> Vec<Member> {
-    let mut inside = types.members(outer);
-    if let Some(variants) = types.variants(outer) {
-        inside.extend(variants.variants.into_iter().map(|variant| Member {
-            name: variant.name,
-            offset: variant.offset,
-            type_id: variant.type_id,
-            artificial: false,
-        }));
-    }
-    inside
 }

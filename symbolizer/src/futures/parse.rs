@@ -265,11 +265,7 @@ impl<'a, 'w> Parser<'a, 'w> {
                 .or(choice.variants.first().map(|(_, p)| *p));
         };
         let number = self.number(address, offset, size)?;
-        let narrow = |value: u64| narrow(value, size);
-        let exact = choice
-            .variants
-            .iter()
-            .find(|(value, _)| narrow(*value) == number);
+        let exact = choice.variants.iter().find(|(value, _)| *value == number);
         exact.map(|(_, part)| *part).or(choice.otherwise)
     }
 
@@ -514,15 +510,5 @@ impl<'a, 'w> Parser<'a, 'w> {
         let asked = self.wants.iter().map(|(_, size)| *size);
         let all = have.chain(asked).fold(size, u64::saturating_add);
         all <= MOST_BYTES
-    }
-}
-
-/// The low `bytes` bytes of a value, as a discriminant of that size holds it.
-fn narrow(value: u64, bytes: u64) -> u64 {
-    match bytes {
-        1 => value & 0xff,
-        2 => value & 0xffff,
-        4 => value & 0xffff_ffff,
-        _ => value,
     }
 }

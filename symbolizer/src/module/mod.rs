@@ -21,6 +21,7 @@ pub use space::{AddressSpace, Binaries, Place};
 pub use symbols::{Symbol, SymbolKind, SymbolTable};
 
 use crate::debugfile::DebugFiles;
+use crate::names::Places;
 use crate::unwind::CallFrameInfo;
 use gimli::LittleEndian;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,7 @@ pub struct Module {
     debug: OnceLock<Option<(PathBuf, Arc<Image>)>>,
     symbols: OnceLock<SymbolTable>,
     dwarf: OnceLock<Option<Arc<gimli::Dwarf<DwarfReader>>>>,
+    places: OnceLock<Option<Arc<Places<DwarfReader>>>>,
     call_frames: OnceLock<Option<CallFrameInfo>>,
 }
 
@@ -63,6 +65,7 @@ impl Module {
             debug: OnceLock::new(),
             symbols: OnceLock::new(),
             dwarf: OnceLock::new(),
+            places: OnceLock::new(),
             call_frames: OnceLock::new(),
         }
     }
@@ -132,6 +135,17 @@ impl Module {
     pub fn dwarf(&self) -> Result<Option<&Arc<gimli::Dwarf<DwarfReader>>>, &ModuleError> {
         let object = self.debug_object()?;
         Ok(self.dwarf.get_or_init(|| load_dwarf(object)).as_ref())
+    }
+
+    /// Where the units of its debug information are, for all that look things up there;
+    /// `None` when there is none.
+    pub(crate) fn places(&self) -> Option<&Arc<Places<DwarfReader>>> {
+        self.places
+            .get_or_init(|| {
+                let dwarf = self.dwarf().ok().flatten()?;
+                Some(Arc::new(Places::of(Arc::clone(dwarf))))
+            })
+            .as_ref()
     }
 
     /// Its functions and variables; empty when the file has no symbols or cannot

@@ -2,10 +2,10 @@
 
 use crate::frame::Origin;
 use crate::module::{DwarfReader, Module, ModuleId, Svma};
-use crate::names::{Names, Places, SourceFrame, symbol_frame};
+use crate::names::{Names, SourceFrame, symbol_frame};
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 /// How many threads look names up.
@@ -34,8 +34,6 @@ struct Shared {
 /// several threads can look things up at once.
 struct ModuleNames {
     module: Arc<Module>,
-    /// Where its units are; `None` when there is no debug information.
-    places: OnceLock<Option<Arc<Places<DwarfReader>>>>,
     shards: Vec<Mutex<Shard>>,
 }
 
@@ -125,7 +123,6 @@ impl Shared {
         let names = Arc::clone(lock(&self.modules).entry(key.0).or_insert_with(|| {
             Arc::new(ModuleNames {
                 module: Arc::clone(module),
-                places: OnceLock::new(),
                 shards: (0..shard_count())
                     .map(|_| Mutex::new(Shard::Unopened))
                     .collect(),
@@ -145,7 +142,8 @@ impl ModuleNames {
         let mut shard = lock(&self.shards[index]);
         if matches!(*shard, Shard::Unopened) {
             let own = whose(self.module.name());
-            let names = self.places().map(|places| Names::new(places, own));
+            let names = self.module.places();
+            let names = names.map(|places| Names::new(Arc::clone(places), own));
             *shard = names.map_or(Shard::Nothing, |names| Shard::Open(Box::new(names)));
         }
         match &mut *shard {
@@ -157,16 +155,6 @@ impl ModuleNames {
                 frame.into_iter().collect()
             }
         }
-    }
-}
-
-impl ModuleNames {
-    fn places(&self) -> Option<Arc<Places<DwarfReader>>> {
-        let places = self.places.get_or_init(|| {
-            let dwarf = self.module.dwarf().ok().flatten()?;
-            Some(Arc::new(Places::of(Arc::clone(dwarf))))
-        });
-        places.as_ref().map(Arc::clone)
     }
 }
 

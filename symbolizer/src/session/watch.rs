@@ -3,20 +3,15 @@
 
 use super::batch::{Batch, OffStack, Pulse, Sleep};
 use crate::runtime::{ProgressReader, TaskId, ThreadBase};
+use crate::unwind::copy_stack;
 use awaitscope_sampler::{
-    Avma, Error, Event, Nanos, OffCpu, OffThread, Process, ReadRequest, Registers, SampleSource,
-    StackCopy, Tid,
+    Avma, Error, Event, Nanos, OffCpu, OffThread, Process, Registers, SampleSource, Tid,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The most stacks read at one look. What is left waits for the next.
 const MOST_READS: usize = 32;
-
-const PAGE: u64 = 4096;
-
-/// How much of a stack is read at first.
-const FIRST_PAGES: usize = 4;
 
 /// What the thinking side has found out that the quick side needs.
 #[derive(Default)]
@@ -231,7 +226,7 @@ struct Reading<'a> {
 impl Reading<'_> {
     /// Reads the stack of a thread that sleeps, or that waits for its CPU. Whether
     /// it did so all the while, the records will tell.
-    fn off_stack(mut self, off: OffThread<'_>) -> Option<OffStack> {
+    fn off_stack(self, off: OffThread<'_>) -> Option<OffStack> {
         let blocked = self.process.blocked_in(off.tid);
         let registers = match (off.registers, blocked) {
             // The two must speak of the same sleep.
@@ -240,7 +235,7 @@ impl Reading<'_> {
             (Some(registers), None) => *registers,
             (None, None) => return None,
         };
-        let stack = self.copy_stack(registers.sp());
+        let stack = copy_stack(self.process, registers.sp(), self.scratch);
         Some(OffStack {
             tid: off.tid,
             since: off.since,
@@ -254,47 +249,4 @@ impl Reading<'_> {
             stack,
         })
     }
-
-    /// Copies a stack from `start` on, page by page, because it may end before the copy does; and
-    /// little by little, because it mostly does so soon, and each page that is not there costs a
-    /// call.
-    fn copy_stack(&mut self, start: Avma) -> StackCopy {
-        let mut read = 0;
-        let mut pages = FIRST_PAGES;
-        while let Some(at) = start.0.checked_add(read as u64) {
-            let mut requests = pieces(at, &mut self.scratch[read..], pages);
-            let asked = requests.len();
-            self.process.read_many(&mut requests);
-            let whole = requests.iter().take_while(|request| request.done);
-            let (count, bytes) = whole.fold((0, 0), |(count, bytes), request| {
-                (count + 1, bytes + request.into.len())
-            });
-            read += bytes;
-            if count < asked || asked == 0 {
-                break;
-            }
-            pages *= 2;
-        }
-        StackCopy {
-            start,
-            bytes: self.scratch[..read].to_vec(),
-        }
-    }
-}
-
-/// Requests for up to `pages` pages of what lies at `at`, as far as there is room.
-fn pieces(mut at: u64, mut rest: &mut [u8], pages: usize) -> Vec<ReadRequest<'_>> {
-    let mut requests = Vec::with_capacity(pages);
-    while requests.len() < pages && !rest.is_empty() {
-        let to_page_end = PAGE - at % PAGE;
-        let size = (to_page_end as usize).min(rest.len());
-        let (piece, further) = rest.split_at_mut(size);
-        requests.push(ReadRequest::new(Avma(at), piece));
-        rest = further;
-        let Some(next) = at.checked_add(size as u64) else {
-            break;
-        };
-        at = next;
-    }
-    requests
 }

@@ -14,6 +14,7 @@ mod remembered;
 #[cfg(test)]
 mod tests;
 mod variables;
+mod within;
 
 pub use cache::TypeCache;
 pub use code::{Body, Function};
@@ -91,7 +92,9 @@ impl Types<DwarfReader> {
         let dwarf = Arc::clone(module.dwarf().ok()??);
         let make = || Index::of(&borrowed(&dwarf), Scope::Module);
         let index = cache::load_or_make(module, &dwarf, cache, make);
-        Some(Self::new(dwarf, Arc::new(index), own))
+        let mut types = Self::new(dwarf, Arc::new(index), own);
+        types.places = module.places().map(Arc::clone);
+        Some(types)
     }
 }
 

@@ -7,6 +7,7 @@
 mod arch;
 mod cache;
 mod cfi;
+mod copy;
 mod expression;
 mod guess;
 mod rule;
@@ -14,6 +15,7 @@ mod stack;
 mod step;
 
 pub(crate) use cfi::CallFrameInfo;
+pub(crate) use copy::copy_stack;
 pub use stack::{ReadStack, StackReader};
 
 use crate::module::{AddressSpace, Place};

@@ -2,7 +2,7 @@
 
 use crate::module::Symbol;
 use crate::names::function_path;
-use crate::types::{Member, TypeId, Types};
+use crate::types::{TypeId, Types};
 use gimli::Reader;
 
 /// Wrappers around wrappers: an `UnsafeCell<Option<NonNull<RcInner<T>>>>` has five.
@@ -28,7 +28,9 @@ pub(in crate::runtime::tokio) fn thread_local<R: Reader<Offset = usize>>(
     let variables = types.thread_locals(prefix).into_iter();
     let mut kept = variables.filter(|variable| places.contains(&variable.tls_offset));
     kept.find_map(|variable| {
-        let inside = offset_of_type(types, variable.type_id, wanted, 0)?;
+        let (inside, ()) = types.search(variable.type_id, DEEPEST, &mut |types, id| {
+            types.same(id, wanted).then_some(())
+        })?;
         variable.tls_offset.checked_add(inside)
     })
 }
@@ -40,7 +42,7 @@ pub(in crate::runtime::tokio) fn pointer_to<R: Reader<Offset = usize>>(
     outer: TypeId,
     member: &str,
 ) -> Option<(u64, TypeId)> {
-    search(types, outer, 0, &mut |types, id| {
+    types.search(outer, DEEPEST, &mut |types, id| {
         let target = types.pointee(id)?;
         types.member(target, member)?;
         Some(target)
@@ -53,8 +55,7 @@ pub(in crate::runtime::tokio) fn within<R: Reader<Offset = usize>>(
     outer: TypeId,
     member: &str,
 ) -> Option<(u64, TypeId)> {
-    let (offset, found) = search(types, outer, 0, &mut |types, id| types.member(id, member))?;
-    Some((offset.checked_add(found.offset)?, found.type_id))
+    types.member_within(outer, DEEPEST, member)
 }
 
 /// Where that member stands.
@@ -64,48 +65,4 @@ pub(in crate::runtime::tokio) fn member_within<R: Reader<Offset = usize>>(
     member: &str,
 ) -> Option<u64> {
     within(types, outer, member).map(|(offset, _)| offset)
-}
-
-fn offset_of_type<R: Reader<Offset = usize>>(
-    types: &mut Types<R>,
-    outer: TypeId,
-    wanted: TypeId,
-    depth: usize,
-) -> Option<u64> {
-    let found = search(types, outer, depth, &mut |types, id| {
-        types.same(id, wanted).then_some(())
-    });
-    found.map(|(offset, ())| offset)
-}
-
-/// Looks through `outer` and all that it holds by value for what `wanted` accepts.
-fn search<R: Reader<Offset = usize>, T>(
-    types: &mut Types<R>,
-    outer: TypeId,
-    depth: usize,
-    wanted: &mut dyn FnMut(&mut Types<R>, TypeId) -> Option<T>,
-) -> Option<(u64, T)> {
-    if let Some(found) = wanted(types, outer) {
-        return Some((0, found));
-    }
-    if depth >= DEEPEST {
-        return None;
-    }
-    held_by_value(types, outer).into_iter().find_map(|member| {
-        let (further, found) = search(types, member.type_id, depth + 1, wanted)?;
-        Some((member.offset.checked_add(further)?, found))
-    })
-}
-
-fn held_by_value<R: Reader<Offset = usize>>(types: &mut Types<R>, outer: TypeId) -> Vec<Member> {
-    let mut inside = types.members(outer);
-    if let Some(variants) = types.variants(outer) {
-        inside.extend(variants.variants.into_iter().map(|variant| Member {
-            name: variant.name,
-            offset: variant.offset,
-            type_id: variant.type_id,
-            artificial: false,
-        }));
-    }
-    inside
 }

@@ -7,7 +7,7 @@
 
 use super::find;
 use crate::module::Symbol;
-use crate::types::Types;
+use crate::types::{TypeId, Types};
 use awaitscope_sampler::Avma;
 use gimli::Reader;
 
@@ -23,6 +23,36 @@ pub(in crate::runtime::tokio) struct LocalLayout {
     pub head: u64,
 }
 
+/// The way from a thread to what the `LocalSet` shares that it polls.
+pub(in crate::runtime::tokio) struct WayToShared {
+    /// From the start of the module's thread-local block to the pointer to a counted
+    /// `Context`.
+    pub tls_offset: u64,
+    /// From there, to the pointer to `Shared`.
+    pub shared: u64,
+    /// The type of the `ArcInner` around `Shared`.
+    pub arc: TypeId,
+}
+
+impl WayToShared {
+    /// `None` where the debug information has no types of it.
+    pub fn find<R: Reader<Offset = usize>>(
+        types: &mut Types<R>,
+        symbols: &[Symbol<'_>],
+    ) -> Option<Self> {
+        let data = types.find("tokio::task::local::LocalData")?;
+        let in_block = find::thread_local(types, symbols, "tokio::task::local::CURRENT::", data)?;
+        let (in_data, counted) = find::pointer_to(types, data, "value")?;
+        let (in_counted, context) = types.walk(counted, &["value"])?;
+        let (in_context, arc) = find::pointer_to(types, context, "data")?;
+        Some(Self {
+            tls_offset: in_block.checked_add(in_data)?,
+            shared: in_counted.checked_add(in_context)?,
+            arc,
+        })
+    }
+}
+
 impl LocalLayout {
     /// Where the pointer stands that is null while a thread polls no `LocalSet`. `block` is the
     /// thread's block of the module.
@@ -35,16 +65,12 @@ impl LocalLayout {
         types: &mut Types<R>,
         symbols: &[Symbol<'_>],
     ) -> Option<Self> {
-        let data = types.find("tokio::task::local::LocalData")?;
-        let in_block = find::thread_local(types, symbols, "tokio::task::local::CURRENT::", data)?;
-        let (in_data, counted) = find::pointer_to(types, data, "value")?;
-        let (in_counted, context) = types.walk(counted, &["value"])?;
-        let (in_context, counted) = find::pointer_to(types, context, "data")?;
-        let (in_shared, queue) = types.walk(counted, &["data", "local_state", "local_queue"])?;
+        let way = WayToShared::find(types, symbols)?;
+        let (in_shared, queue) = types.walk(way.arc, &["data", "local_state", "local_queue"])?;
         let in_queue = find::member_within(types, queue, "head")?;
         Some(Self {
-            tls_offset: in_block.checked_add(in_data)?,
-            shared: in_counted.checked_add(in_context)?,
+            tls_offset: way.tls_offset,
+            shared: way.shared,
             head: in_shared.checked_add(in_queue)?,
         })
     }

@@ -8,7 +8,7 @@
 pub(super) mod find;
 mod local;
 
-pub(super) use local::LocalLayout;
+pub(super) use local::{LocalLayout, WayToShared};
 
 use crate::module::Symbol;
 use crate::types::{TypeId, Types};

@@ -3,7 +3,7 @@
 use super::queues::{CoreLayout, QueueLayout};
 use super::tagged::{Shift, Tagged, tagged};
 use crate::module::Symbol;
-use crate::runtime::tokio::layout::find;
+use crate::runtime::tokio::layout::{WayToShared, find};
 use crate::types::{TypeId, Types};
 use gimli::Reader;
 
@@ -313,11 +313,11 @@ impl LocalSetLayout {
         types: &mut Types<R>,
         symbols: &[Symbol<'_>],
     ) -> Option<Self> {
-        let data = types.find("tokio::task::local::LocalData")?;
-        let in_block = find::thread_local(types, symbols, "tokio::task::local::CURRENT::", data)?;
-        let (in_data, counted) = find::pointer_to(types, data, "value")?;
-        let (in_counted, context) = types.walk(counted, &["value"])?;
-        let (in_context, arc) = find::pointer_to(types, context, "data")?;
+        let WayToShared {
+            tls_offset,
+            shared,
+            arc,
+        } = WayToShared::find(types, symbols)?;
         let set = types.find("tokio::task::local::LocalSet")?;
         let (in_set, counted) = types.walk(set, &["context"])?;
         let (to_context, _) = find::pointer_to(types, counted, "value")?;
@@ -328,9 +328,9 @@ impl LocalSetLayout {
         let (queue_at, queue) = types.walk(state, &["local_queue"])?;
         let queued = find::member_within(types, queue, "len")?;
         Some(Self {
-            tls_offset: in_block.checked_add(in_data)?,
+            tls_offset,
             context: in_set.checked_add(to_context)?,
-            shared: in_counted.checked_add(in_context)?,
+            shared,
             strong: types.walk(arc, &["strong"])?.0,
             thread_id: at(types.walk(state, &["owner"])?.0)?,
             id: at(types.walk(state, &["owned", "id"])?.0)?,

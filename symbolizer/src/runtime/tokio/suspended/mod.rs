@@ -57,7 +57,7 @@ pub(super) struct Tasks {
 struct Opened {
     /// `None` where there is no debug information.
     shapes: Option<Shapes>,
-    tasks: Option<Finder>,
+    tasks: Finder,
     roots: Option<Roots>,
 }
 
@@ -93,27 +93,27 @@ impl Tasks {
     fn open(&self, space: &AddressSpace) -> Opened {
         let detected = &*self.detected;
         let module = space.module(self.module);
-        let shapes = module.and_then(|module| {
+        let mut shapes = module.and_then(|module| {
             let cache = TypeCache::of_user();
             // Whatever part of the program Tokio is in, its own code is the user's.
             let types = Types::of_module(module, Origin::User, cache.as_ref())?;
             Some(Shapes::new(types, Box::new(Leaves)))
         });
-        let mut opened = Opened {
-            shapes,
-            tasks: None,
-            roots: None,
+        let lists = shapes
+            .as_mut()
+            .and_then(|shapes| Lists::new(space, detected, shapes.types()));
+        let tasks = match lists {
+            Some(lists) => Finder::Lists(Box::new(lists)),
+            None => {
+                let polls = detected.poll_entries.values().flatten();
+                Finder::Scan(HeaderScan::new(self.module, polls.copied()))
+            }
         };
-        if let Some(shapes) = &mut opened.shapes {
-            let lists = Lists::new(space, detected, shapes.types());
-            opened.tasks = lists.map(|lists| Finder::Lists(Box::new(lists)));
-            opened.roots = Roots::new(space, self.module);
+        Opened {
+            shapes,
+            tasks,
+            roots: Roots::new(space, self.module),
         }
-        opened.tasks.get_or_insert_with(|| {
-            let polls = detected.poll_entries.values().flatten();
-            Finder::Scan(HeaderScan::new(self.module, polls.copied()))
-        });
-        opened
     }
 }
 
@@ -143,10 +143,7 @@ impl Tasks {
         table: &mut AwaitTable,
         snapshot: &mut Snapshot,
     ) {
-        let Some(tasks) = &mut opened.tasks else {
-            return;
-        };
-        let found = tasks.read(seen);
+        let found = opened.tasks.read(seen);
         let first = u32::try_from(snapshot.schedulers.len()).unwrap_or(u32::MAX);
         let schedulers = found.schedulers.into_iter();
         snapshot

@@ -12,11 +12,11 @@ use crate::frame::Origin;
 use crate::futures::{Ground, Job, ShapeId, Shapes, Tree, Walked, Walker};
 use crate::module::DwarfReader;
 use crate::module::{AddressSpace, ModuleId, Svma};
-use crate::names::{Names, Places, SourceFrame, template_arguments};
+use crate::names::{Names, SourceFrame, template_arguments};
 use crate::runtime::SeenThreads;
 use crate::snapshot::AwaitTable;
-use crate::unwind::{PhysicalFrame, StackReader, Unwinder};
-use awaitscope_sampler::{Avma, BlockedThread, Process, ReadRequest, Registers, StackCopy, Tid};
+use crate::unwind::{PhysicalFrame, StackReader, Unwinder, copy_stack};
+use awaitscope_sampler::{BlockedThread, Registers, Tid};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -30,8 +30,6 @@ const FRAMES_BEYOND: usize = 3;
 
 /// The most places that are tried.
 const MOST_PLACES: u64 = 8192;
-
-const PAGE: u64 = 4096;
 
 /// How many snapshots a thread that was in no `block_on` is left alone.
 const PATIENCE: u32 = 20;
@@ -52,6 +50,8 @@ pub(super) struct Roots {
     module: ModuleId,
     names: Names<DwarfReader>,
     unwinder: Unwinder,
+    /// Where stacks are read to.
+    scratch: Vec<u8>,
     known: HashMap<Svma, Option<Arc<str>>>,
     shapes: HashMap<Arc<str>, Option<(ShapeId, u64)>>,
     threads: HashMap<Tid, Seen>,
@@ -84,12 +84,12 @@ struct Frame {
 impl Roots {
     /// `None` where there is no debug information.
     pub fn new(space: &AddressSpace, module: ModuleId) -> Option<Self> {
-        let dwarf = space.module(module)?.dwarf().ok()??;
-        let places = Arc::new(Places::of(Arc::clone(dwarf)));
+        let places = Arc::clone(space.module(module)?.places()?);
         Some(Self {
             module,
             names: Names::new(places, Origin::User),
             unwinder: Unwinder::new(),
+            scratch: vec![0; STACK],
             known: HashMap::new(),
             shapes: HashMap::new(),
             threads: HashMap::new(),
@@ -199,7 +199,7 @@ impl Roots {
     /// The innermost `block_on` on the stack of a sleeping thread that has its future for
     /// itself.
     fn block_on(&mut self, blocked: &BlockedThread, seen: &SeenThreads<'_>) -> Option<Frame> {
-        let stack = copy_stack(seen.process, blocked.sp);
+        let stack = copy_stack(seen.process, blocked.sp, &mut self.scratch);
         let registers = Registers::from_ip_sp(blocked.ip, blocked.sp);
         let mut frames = Vec::new();
         let mut reader = StackReader::new(&stack);
@@ -258,26 +258,4 @@ fn is_sound(tree: &Tree, table: &AwaitTable) -> bool {
     };
     let whole = !tree.unresolved && !tree.untold;
     whole && !tree.waits.is_empty() && tree.waits.iter().all(|wait| polled(&wait.point))
-}
-
-fn copy_stack(process: &dyn Process, start: Avma) -> StackCopy {
-    let mut bytes = vec![0; STACK];
-    let mut requests = Vec::new();
-    let mut rest = bytes.as_mut_slice();
-    let mut at = start.0;
-    while !rest.is_empty() {
-        let size = ((PAGE - at % PAGE) as usize).min(rest.len());
-        let (piece, further) = rest.split_at_mut(size);
-        requests.push(ReadRequest::new(Avma(at), piece));
-        rest = further;
-        let Some(next) = at.checked_add(size as u64) else {
-            break;
-        };
-        at = next;
-    }
-    process.read_many(&mut requests);
-    let whole = requests.iter().take_while(|request| request.done);
-    let read: usize = whole.map(|request| request.into.len()).sum();
-    bytes.truncate(read);
-    StackCopy { start, bytes }
 }

@@ -197,6 +197,16 @@ mod tests {
         assert_eq!(Profile::read(&bytes(&profile)[..]).unwrap(), profile);
     }
 
+    proptest! {
+        #[test]
+        fn numbers_come_back_to_the_last_bit(lag in prop::num::f64::POSITIVE) {
+            let mut builder = sample::builder();
+            builder.add_point("lag_ms", 0, lag);
+            let profile = builder.finish(1_000_000_000);
+            prop_assert_eq!(Profile::read(&bytes(&profile)[..]).unwrap(), profile);
+        }
+    }
+
     #[test]
     fn a_profile_of_the_version_before_snapshots_is_read() {
         let mut profile = sample::service();

@@ -1,6 +1,7 @@
 //! Watching a live process.
 
 use crate::assemble::process_of;
+use crate::ended::Ended;
 use crate::error::Error;
 use crate::event::Event;
 use crate::guard::{Guard, SwitchDetail};
@@ -50,6 +51,7 @@ pub struct Attachment {
     events: HashMap<u64, Events>,
     lineage: Lineage,
     order: Order,
+    ended: Ended,
     guard: Guard,
     reconciled: Nanos,
     suspects: Vec<Tid>,
@@ -106,6 +108,7 @@ impl Attachment {
             events: HashMap::new(),
             lineage: Lineage::default(),
             order: Order::default(),
+            ended: Ended::default(),
             guard: Guard::new(sys::now(), options.registers_up_to),
             reconciled: sys::now(),
             suspects: Vec::new(),
@@ -116,6 +119,9 @@ impl Attachment {
             attachment.open_clocks();
         }
         attachment.open_all()?;
+        if let Some(clocks) = &mut attachment.clocks {
+            clocks.start();
+        }
         attachment.plan.begin = Begin::Now;
         Ok(attachment)
     }
@@ -321,12 +327,18 @@ impl SampleSource for Attachment {
         self.read_rings();
         self.guard(now);
         self.reconcile(now);
-        Ok(self.order.release(now - WRITING, sink))
+        let ended = &mut self.ended;
+        Ok(self
+            .order
+            .release(now - WRITING, &mut |event| pass(ended, event, sink)))
     }
 
     fn finish(&mut self, sink: &mut dyn FnMut(Event)) -> Result<Nanos, Error> {
         self.read_rings();
-        Ok(self.order.release_all(sys::now(), sink))
+        let ended = &mut self.ended;
+        Ok(self
+            .order
+            .release_all(sys::now(), &mut |event| pass(ended, event, sink)))
     }
 
     fn abilities(&self) -> Abilities {
@@ -334,6 +346,12 @@ impl SampleSource for Attachment {
             kernel: self.plan.kernel,
             switch_registers: self.plan.switch_registers,
         }
+    }
+}
+
+fn pass(ended: &mut Ended, event: Event, sink: &mut dyn FnMut(Event)) {
+    if ended.admits(&event) {
+        sink(event);
     }
 }
 

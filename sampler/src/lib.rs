@@ -55,6 +55,7 @@ mod attachment;
 mod by_number;
 mod capture;
 mod descriptors;
+mod ended;
 mod error;
 mod event;
 mod guard;

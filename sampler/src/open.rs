@@ -125,7 +125,7 @@ impl Plan {
         Ok(counter)
     }
 
-    /// Opens the clock of a CPU. It samples whoever runs there.
+    /// Opens the clock of a CPU, which does not tick yet. It samples whoever runs there.
     pub(crate) fn open_on_cpu(&self, cpu: u32) -> io::Result<Counter> {
         let mut builder = Builder::new()
             .kind(Software::CPU_CLOCK)
@@ -133,7 +133,7 @@ impl Plan {
             .one_cpu(cpu as usize);
         self.records(Kind::Clock, &mut builder);
         let attrs = builder.attrs_mut();
-        attrs.set_disabled(0);
+        attrs.set_disabled(1);
         attrs.set_exclude_idle(1);
         let counter = builder.build()?;
         sys::close_on_exec(&counter)?;

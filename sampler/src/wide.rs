@@ -58,6 +58,15 @@ impl CpuClocks {
         Ok(Self { clocks })
     }
 
+    /// Lets them tick: not before there is somebody to tell of each thread when it comes and
+    /// leaves.
+    pub(crate) fn start(&mut self) {
+        for clock in &mut self.clocks {
+            // The ioctl cannot fail on an open event.
+            let _ = clock.enable();
+        }
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.clocks.len()

@@ -106,7 +106,7 @@ impl Default for Options {
             kernel: KernelPart::IfPermitted,
             switch_registers: SwitchRegisters::IfPermitted,
             registers_up_to: 5_000,
-            clocks: Clocks::OfThreads,
+            clocks: Clocks::OfCpusIfPermitted,
             ring_bytes: 4 << 20,
         }
     }

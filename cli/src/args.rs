@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use awaitscope_flamegraph::{Grouping, View};
+use awaitscope_flamegraph::{Format, Grouping, View};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -27,6 +27,8 @@ pub enum Command {
     Flamegraph(FlamegraphArgs),
     /// Say in words or JSON what a profile, or a process, shows
     Report(ReportArgs),
+    /// Write a profile, or a process, in a format of other tools
+    Export(ExportArgs),
     /// Say what a process will show, why not more, and how to get it
     Doctor(DoctorArgs),
     /// Watch a small service of our own, and leave all there is to look at
@@ -195,6 +197,34 @@ pub struct ReportArgs {
     /// How many rows each table has at the most
     #[arg(long, value_name = "N")]
     pub top: Option<usize>,
+}
+
+/// `awaitscope export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Of what.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// For which tools
+    ///
+    /// collapsed: a line for each stack, with its nanoseconds, for inferno, flamelens,
+    /// flamegraph.pl and most others. pprof: for `go tool pprof` and servers that keep profiles;
+    /// CPU, waiting and stalls at once, with labels for kind, task, thread and state.
+    #[arg(long, value_name = "collapsed|pprof|speedscope|firefox")]
+    pub format: Format,
+    /// Where it goes, `-` for standard output [default: standard output for collapsed, else
+    /// a file in this folder, called as what it is made of]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// What is counted [default: cpu; all at once for pprof]
+    #[arg(long, value_name = "cpu|wait|wall|stall")]
+    pub view: Option<View>,
+    /// What stands at the root, for collapsed and speedscope [default: kind]
+    #[arg(long, value_name = "kind|task|thread|none")]
+    pub group: Option<Grouping>,
+    /// Keep the machinery of executors and the standard library
+    #[arg(long)]
+    pub runtime_frames: bool,
 }
 
 /// `awaitscope doctor`.

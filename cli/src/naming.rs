@@ -5,6 +5,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// `<name>-<pid>-<time>.awaitscope`, in the current folder.
 pub fn profile_file(name: &str, pid: u32) -> PathBuf {
+    let name = plain(name);
+    PathBuf::from(format!("{name}-{pid}-{}.awaitscope", now()))
+}
+
+/// `<name>-<pid>.<ending>`, in the current folder.
+pub fn export_file(name: &str, pid: u32, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}-{pid}.{ending}", plain(name)))
+}
+
+/// The name of a process as a part of a file name, which cannot leave the folder.
+fn plain(name: &str) -> String {
     let name: String = name
         .chars()
         .map(|c| {
@@ -15,8 +26,7 @@ pub fn profile_file(name: &str, pid: u32) -> PathBuf {
             }
         })
         .collect();
-    let name = name.trim_start_matches('.');
-    PathBuf::from(format!("{name}-{pid}-{}.awaitscope", now()))
+    name.trim_start_matches('.').to_owned()
 }
 
 /// The time as `20261124T062915Z`.

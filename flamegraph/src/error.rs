@@ -1,5 +1,6 @@
 //! What can go wrong with a profile and its outputs.
 
+use crate::export::Format;
 use crate::view::{Grouping, View};
 use std::io;
 use std::path::PathBuf;
@@ -87,6 +88,14 @@ pub enum Error {
     /// The picture could not be drawn.
     #[error("cannot draw the flamegraph: {0}")]
     Drawing(String),
+    /// The format has no place for what was asked for.
+    #[error("the {format} format {why}")]
+    NotInFormat {
+        /// The format.
+        format: Format,
+        /// Why it has no place for it, and what to do.
+        why: &'static str,
+    },
     /// A name that stands for nothing.
     #[error("there is no {what} `{name}`; there are: {known}")]
     UnknownName {

@@ -13,6 +13,7 @@
 //!   by what a frame is, with the machinery between async functions folded away.
 //! - [`Report`] says it in numbers and sentences: who used the CPU and how sure
 //!   that is, which lines held the workers and what to do about it.
+//! - [`Export`] writes it in the formats of other tools.
 //!
 //! # What you bring
 //!
@@ -30,6 +31,7 @@
 mod advice;
 mod builder;
 mod error;
+mod export;
 mod fold;
 mod output;
 mod path;
@@ -45,6 +47,7 @@ mod view;
 
 pub use builder::ProfileBuilder;
 pub use error::Error;
+pub use export::{Export, ExportOptions, Format};
 pub use output::save;
 pub use profile::{
     Cause, FrameId, Kind, KindClass, KindId, Profile, Quality, RecordingOptions, RuntimeInfo,

@@ -72,6 +72,8 @@ macro_rules! named {
     };
 }
 
+pub(crate) use named;
+
 named!(
     View,
     "view",

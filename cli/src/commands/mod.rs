@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod doctor;
+pub mod export;
 pub mod flamegraph;
 pub mod record;
 pub mod report;

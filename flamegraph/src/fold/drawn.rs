@@ -6,19 +6,19 @@ use crate::view::{Grouping, View};
 
 /// Time to be drawn.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Drawn {
-    pub(super) thread: Option<ThreadId>,
-    pub(super) kind: Option<KindId>,
-    pub(super) task: Option<TaskId>,
+pub(crate) struct Drawn {
+    pub(crate) thread: Option<ThreadId>,
+    pub(crate) kind: Option<KindId>,
+    pub(crate) task: Option<TaskId>,
     /// `None` where the stack is not known.
-    pub(super) stack: Option<StackId>,
-    pub(super) part: Part,
-    pub(super) ns: u64,
+    pub(crate) stack: Option<StackId>,
+    pub(crate) part: Part,
+    pub(crate) ns: u64,
 }
 
 /// What the task or thread did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// What the view is about: nothing is to be told apart.
     Only,
     /// It ran on a CPU, where other parts are in the picture too.
@@ -32,7 +32,7 @@ pub(super) enum Part {
 }
 
 /// All that `view` draws.
-pub(super) fn drawn(
+pub(crate) fn drawn(
     profile: &Profile,
     view: View,
     grouping: Grouping,

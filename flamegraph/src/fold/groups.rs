@@ -87,7 +87,7 @@ fn name(profile: &Profile, group: Group, apart: bool) -> String {
 }
 
 /// The name of a kind, and of its class where that is not the usual one.
-fn kind_name(profile: &Profile, kind: KindId) -> String {
+pub(crate) fn kind_name(profile: &Profile, kind: KindId) -> String {
     let kind = profile.kind(kind);
     match kind.class {
         KindClass::Async => kind.name.clone(),

@@ -14,7 +14,8 @@ use crate::profile::{Profile, StackId, StringId};
 use crate::view::{Grouping, RuntimeFrames, View};
 use awaitscope_symbolizer::FrameKind;
 use awaitscope_symbolizer::snapshot::WaitsOn;
-use drawn::{Drawn, Part, drawn};
+pub(crate) use drawn::{Drawn, Part, drawn};
+pub(crate) use groups::kind_name;
 use groups::{Group, Groups};
 use std::collections::HashMap;
 

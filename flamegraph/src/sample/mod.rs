@@ -84,6 +84,21 @@ pub(crate) fn builder() -> ProfileBuilder {
     builder
 }
 
+/// A profile of nothing but a stack that took `ns`.
+pub(crate) fn one_stack(lines: &[&str], ns: u64) -> Profile {
+    let mut builder = builder();
+    let thread = builder.thread(1, "main", ThreadRole::Other);
+    let key = WeightKey {
+        thread: Some(thread),
+        state: State::OnCpu,
+        kind: None,
+        task: None,
+        stack: stack(&mut builder, lines),
+    };
+    builder.add_weight(key, 0, ns, 1);
+    builder.finish(1_000_000_000)
+}
+
 const ROOT: [&str; 4] = [
     "runtime std std::rt::lang_start @ std/src/rt.rs:206",
     "runtime library tokio::runtime::scheduler::multi_thread::worker::run @ tokio-1.54.1/src/runtime/scheduler/multi_thread/worker.rs:550",

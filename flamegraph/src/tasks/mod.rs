@@ -16,6 +16,7 @@ mod words;
 
 pub use pattern::KindPattern;
 pub use text::{Listing, TaskText};
+pub(crate) use words::what as waits_on_word;
 
 use crate::profile::KindClass;
 use crate::profile::limits::bounded as at_most;

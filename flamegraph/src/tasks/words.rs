@@ -10,7 +10,7 @@ use awaitscope_symbolizer::snapshot::{TaskState, WaitsOn};
 const EXAMPLES: usize = 3;
 
 /// The sort of thing.
-pub(super) fn what(what: WaitsOn) -> &'static str {
+pub(crate) fn what(what: WaitsOn) -> &'static str {
     match what {
         WaitsOn::Timer => "timer",
         WaitsOn::Socket => "socket",

@@ -209,14 +209,15 @@ pub struct ExportArgs {
     ///
     /// collapsed: a line for each stack, with its nanoseconds, for inferno, flamelens,
     /// flamegraph.pl and most others. pprof: for `go tool pprof` and servers that keep profiles;
-    /// CPU, waiting and stalls at once, with labels for kind, task, thread and state.
+    /// CPU, waiting and stalls at once, with labels for kind, task, thread and state. speedscope:
+    /// a profile for each kind. firefox: a timeline of threads and kinds, with the stalls.
     #[arg(long, value_name = "collapsed|pprof|speedscope|firefox")]
     pub format: Format,
     /// Where it goes, `-` for standard output [default: standard output for collapsed, else
     /// a file in this folder, called as what it is made of]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// What is counted [default: cpu; all at once for pprof]
+    /// What is counted [default: cpu; all at once for pprof and firefox]
     #[arg(long, value_name = "cpu|wait|wall|stall")]
     pub view: Option<View>,
     /// What stands at the root, for collapsed and speedscope [default: kind]

@@ -5,6 +5,7 @@
 //! up: where a format wants it, what is written says so itself.
 
 mod collapsed;
+mod firefox;
 mod pprof;
 mod speedscope;
 mod tree;
@@ -14,6 +15,7 @@ use crate::output;
 use crate::profile::Profile;
 use crate::view::{Grouping, RuntimeFrames, View, named};
 use collapsed::Collapsed;
+use firefox::Firefox;
 use pprof::Pprof;
 use speedscope::Speedscope;
 use std::fmt;
@@ -31,6 +33,8 @@ pub enum Format {
     Pprof,
     /// The JSON of speedscope.
     Speedscope,
+    /// The gzipped JSON of the Firefox Profiler.
+    Firefox,
 }
 
 named!(
@@ -38,7 +42,8 @@ named!(
     "format",
     Collapsed = "collapsed",
     Pprof = "pprof",
-    Speedscope = "speedscope"
+    Speedscope = "speedscope",
+    Firefox = "firefox"
 );
 
 impl Format {
@@ -49,13 +54,14 @@ impl Format {
             Self::Collapsed => "folded",
             Self::Pprof => "pb.gz",
             Self::Speedscope => "speedscope.json",
+            Self::Firefox => "firefox.json.gz",
         }
     }
 
     /// Whether it is no text.
     #[must_use]
     pub fn is_binary(self) -> bool {
-        self == Self::Pprof
+        matches!(self, Self::Pprof | Self::Firefox)
     }
 
     /// What opens it, in words.
@@ -65,6 +71,7 @@ impl Format {
             Self::Collapsed => "inferno-flamegraph, flamelens and flamegraph.pl read it",
             Self::Pprof => "open it with `go tool pprof`",
             Self::Speedscope => "open it with `speedscope`, or drop it on www.speedscope.app",
+            Self::Firefox => "open it at profiler.firefox.com, which keeps it in the browser",
         }
     }
 }
@@ -109,6 +116,7 @@ impl<'a> Export<'a> {
             Format::Collapsed => Box::new(Collapsed::of(profile, options)?),
             Format::Pprof => Box::new(Pprof::of(profile, options)?),
             Format::Speedscope => Box::new(Speedscope::of(profile, options)?),
+            Format::Firefox => Box::new(Firefox::of(profile, options)?),
         }))
     }
 

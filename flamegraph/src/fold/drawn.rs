@@ -17,7 +17,7 @@ pub(crate) struct Drawn {
 }
 
 /// What the task or thread did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Part {
     /// What the view is about: nothing is to be told apart.
     Only,

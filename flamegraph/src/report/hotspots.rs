@@ -28,14 +28,12 @@ struct Spot {
 /// The hot spots of a profile, those that took the most time first.
 pub(super) fn hot_spots(profile: &Profile) -> Vec<HotSpot> {
     let mut spots: BTreeMap<Make, Spot> = BTreeMap::new();
-    let mut blame = Blame {
-        profile,
-        known: HashMap::new(),
-    };
+    let mut blame = Blame::of(profile);
     for stall in &profile.stalls {
         let heaviest = stall.stacks.iter().max_by_key(|&&(_, ns)| ns);
         let stack = heaviest.map(|&(stack, _)| stack);
-        let (culprit, advice) = blame.of(stack, stall.kind, stall.cause, stall.syscall.as_deref());
+        let (culprit, advice) =
+            blame.of_stack(stack, stall.kind, stall.cause, stall.syscall.as_deref());
         let make = Make {
             kind: stall.kind,
             cause: stall.cause,
@@ -53,7 +51,8 @@ pub(super) fn hot_spots(profile: &Profile) -> Vec<HotSpot> {
         }
     }
     for sum in &profile.stall_sums {
-        let (culprit, advice) = blame.of(sum.stack, sum.kind, sum.cause, sum.syscall.as_deref());
+        let (culprit, advice) =
+            blame.of_stack(sum.stack, sum.kind, sum.cause, sum.syscall.as_deref());
         let make = Make {
             kind: sum.kind,
             cause: sum.cause,
@@ -119,13 +118,21 @@ fn median(durations: &mut [u64]) -> u64 {
 type Case = (Option<StackId>, Option<KindId>, Cause, Option<String>);
 
 /// Culprits, each worked out once.
-struct Blame<'a> {
+pub(crate) struct Blame<'a> {
     profile: &'a Profile,
     known: HashMap<Case, (Option<Culprit>, Option<&'static str>)>,
 }
 
-impl Blame<'_> {
-    fn of(
+impl<'a> Blame<'a> {
+    pub(crate) fn of(profile: &'a Profile) -> Self {
+        Self {
+            profile,
+            known: HashMap::new(),
+        }
+    }
+
+    /// Who is to blame for a stall, and what to do about it.
+    pub(crate) fn of_stack(
         &mut self,
         stack: Option<StackId>,
         kind: Option<KindId>,

@@ -14,6 +14,7 @@ mod trouble;
 mod waits;
 mod workers;
 
+pub(crate) use hotspots::Blame;
 pub use model::Report;
 pub(crate) use table::{Ink, WIDTH, shortened, wrapped};
 pub use text::Color;

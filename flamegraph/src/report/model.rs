@@ -233,10 +233,10 @@ pub(super) struct LinkRow {
 
 /// What to look at to get rid of a stall.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub(super) struct Culprit {
-    pub(super) function: String,
-    pub(super) file: Option<String>,
-    pub(super) line: Option<u32>,
+pub(crate) struct Culprit {
+    pub(crate) function: String,
+    pub(crate) file: Option<String>,
+    pub(crate) line: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -29,6 +29,8 @@ pub enum Command {
     Report(ReportArgs),
     /// Write a profile, or a process, in a format of other tools
     Export(ExportArgs),
+    /// Watch what a process does, live on the terminal
+    Top(TopArgs),
     /// Say what a process will show, why not more, and how to get it
     Doctor(DoctorArgs),
     /// Watch a small service of our own, and leave all there is to look at
@@ -226,6 +228,38 @@ pub struct ExportArgs {
     /// Keep the machinery of executors and the standard library
     #[arg(long)]
     pub runtime_frames: bool,
+}
+
+/// `awaitscope top`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["pid", "name"])))]
+pub struct TopArgs {
+    /// Which process.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// How.
+    #[command(flatten)]
+    pub watch: WatchArgs,
+    /// How often the screen changes
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = between::<200, 60_000>)]
+    pub refresh: Duration,
+    /// Of how long a while it tells
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = between::<1000, 600_000>)]
+    pub window: Duration,
+}
+
+/// A time of so many milliseconds at least, and at most.
+fn between<const LEAST: u64, const MOST: u64>(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let (least, most) = (Duration::from_millis(LEAST), Duration::from_millis(MOST));
+    if (least..=most).contains(&time) {
+        return Ok(time);
+    }
+    let (least, most) = (
+        humantime::format_duration(least),
+        humantime::format_duration(most),
+    );
+    Err(format!("it is to be from {least} to {most}"))
 }
 
 /// `awaitscope doctor`.

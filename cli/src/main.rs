@@ -5,6 +5,7 @@ mod args;
 mod capture;
 mod commands;
 mod demo;
+mod live;
 mod naming;
 mod output;
 mod recording;
@@ -13,6 +14,7 @@ mod snapshots;
 mod status;
 mod stop;
 mod target;
+mod top;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         Command::Flamegraph(args) => commands::flamegraph::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Export(args) => commands::export::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
         Command::DemoService => demo::service::run(),

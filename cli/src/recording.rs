@@ -2,14 +2,14 @@
 //! thread, and thinks about what it saw on another. A plain loop that sleeps costs half of one that
 //! has a runtime wait for its timer and for signals; these have a thread of their own ([`Stop`]).
 
-use crate::about::{About, target};
+use crate::about::{About, target, target_of};
 use crate::args::WatchArgs;
 use crate::capture::Keeper;
+use crate::live::Live;
 use crate::naming;
-use crate::output;
-use crate::snapshots::{Seen, Snapshots};
+use crate::snapshots::{Making, Pace, Seen, Snapshots};
 use crate::status::Status;
-use crate::stop::Stop;
+use crate::stop::{ENDING, Stop};
 use anyhow::{Context, Result, anyhow};
 use awaitscope_flamegraph::{Profile, RecordingOptions, TaskList};
 use awaitscope_sampler::{
@@ -44,6 +44,44 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// When the kernel's names are read: after attaching, which needs the time more.
 const KERNEL_NAMES_AFTER: Duration = Duration::from_millis(700);
+
+/// Whoever is told how a recording goes, while it goes on.
+pub trait Audience {
+    /// How long it will last, what was seen so far, and how many tasks live. This is said after
+    /// every look, so not much should be done.
+    fn show(&mut self, left: Option<Duration>, glance: &dyn Fn() -> (Glance, Option<u64>));
+
+    /// A remark.
+    fn note(&mut self, text: &str);
+
+    /// No more looks are taken.
+    fn over(&mut self);
+}
+
+/// What becomes of what is seen.
+pub trait Consumer: Send + 'static {
+    /// The process, as the session is to see it.
+    fn process(&self, process: Arc<LiveProcess>) -> Arc<dyn Process + Send + Sync>;
+
+    /// Passes a batch on to the session.
+    fn pass(&mut self, session: &mut Session, batch: Batch);
+}
+
+impl Consumer for Option<Keeper> {
+    fn process(&self, process: Arc<LiveProcess>) -> Arc<dyn Process + Send + Sync> {
+        match self {
+            Some(keeper) => Arc::new(keeper.process(process)),
+            None => process,
+        }
+    }
+
+    fn pass(&mut self, session: &mut Session, batch: Batch) {
+        match self {
+            Some(keeper) => keeper.pass(session, batch),
+            None => session.take(batch),
+        }
+    }
+}
 
 /// A process that is being watched.
 pub struct Recording {
@@ -140,7 +178,8 @@ impl Recording {
     /// Watches until the time is over, the process ends, or we are told to stop,
     /// and makes a profile of it.
     pub fn run(self) -> Result<Profile> {
-        Ok(self.watch(None)?.profile())
+        let none: Option<Keeper> = None;
+        Ok(self.record(none)?.profile())
     }
 
     /// The same, and keeps all that it used in a capture. Says how large that is, or
@@ -148,7 +187,7 @@ impl Recording {
     pub fn run_keeping(self, capture: &Path) -> Result<(Profile, Result<u64>)> {
         let start = self.session.start;
         let keeper = Keeper::create(capture, self.facts.pid, start, &self.debug_files)?;
-        let watched = self.watch(Some(keeper))?;
+        let watched = self.record(Some(keeper))?;
         let profile = watched.profile();
         let seen = Seen {
             waiting: watched.outcome.waiting,
@@ -161,26 +200,53 @@ impl Recording {
         Ok((profile, kept))
     }
 
-    fn watch(mut self, keeper: Option<Keeper>) -> Result<Watched> {
+    /// Watches until it is told to stop or the process ends, and shows what the last while was
+    /// like, again and again.
+    pub fn follow(
+        self,
+        pace: Pace,
+        stop: &Stop,
+        audience: &mut impl Audience,
+        show: impl FnMut(Profile) + Send + 'static,
+    ) -> Result<End> {
+        let about = About {
+            target: target_of(&self.facts, None),
+            options: self.options.clone(),
+            start_unix_ns: self.start_unix_ns,
+            duration_ns: 0,
+        };
+        let debug_files = Arc::clone(&self.session.debug_files);
+        let live = Live::new(about, debug_files, self.session.start, pace, show);
+        let making = Making::Recent(pace, live.latest());
+        Ok(self.watch(live, making, stop, audience)?.end)
+    }
+
+    fn record(self, keeper: Option<Keeper>) -> Result<Watched<Option<Keeper>>> {
+        let stop = Stop::listen(ENDING)?;
+        self.watch(keeper, Making::Whole, &stop, &mut Status::new())
+    }
+
+    fn watch<C: Consumer>(
+        mut self,
+        consumer: C,
+        making: Making,
+        stop: &Stop,
+        audience: &mut impl Audience,
+    ) -> Result<Watched<C>> {
         let (batches, taken) = channel();
         let glance = Arc::new(Mutex::new(Glance::default()));
         let thinking = {
-            let process = Arc::clone(&self.process);
-            let process: Arc<dyn Process + Send + Sync> = match &keeper {
-                Some(keeper) => Arc::new(keeper.process(process)),
-                None => process,
-            };
+            let process = consumer.process(Arc::clone(&self.process));
             let (targets, glance) = (Arc::clone(&self.targets), Arc::clone(&glance));
             let options = self.session.clone();
             std::thread::Builder::new()
                 .name("session".to_owned())
                 .spawn(move || {
                     let session = Session::new(process, options, targets);
-                    think(session, &taken, &glance, keeper)
+                    think(session, &taken, &glance, consumer)
                 })
                 .context("cannot start a thread")?
         };
-        let stop = Stop::listen()?;
         if self.options.kernel {
             read_kernel_names(Arc::clone(&self.process));
         }
@@ -189,23 +255,30 @@ impl Recording {
             &self.session.debug_files,
             self.session.start,
             self.snapshot_rate,
+            making,
         );
+        let snapshots = snapshots.unwrap_or_else(|error| {
+            audience.note(&format!("no snapshots of tasks: {error:#}"));
+            None
+        });
         let mut held = Batch::default();
         let glancing = || {
             let live = snapshots.as_ref().and_then(Snapshots::live);
             (*lock(&glance), live)
         };
-        let looked = self.look(&stop, &batches, &mut held, &glancing);
+        let looked = self.look(stop, &batches, &mut held, &glancing, audience);
         let duration = self.began.elapsed();
-        if let Err(error) = &looked {
-            output::note(&format!("the recording ends early: {error}"));
-        }
+        audience.over();
+        let end = looked.unwrap_or_else(|error| {
+            audience.note(&format!("the recording ends early: {error}"));
+            End::Failed
+        });
         held.append(self.watcher.finish()?);
         // The session is there as long as we hold a sender.
         let _ = batches.send(held);
         drop(batches);
         let seen = snapshots.map(Snapshots::end).unwrap_or_default();
-        let (outcome, keeper) = thinking
+        let (outcome, consumer) = thinking
             .join()
             .map_err(|_| anyhow!("the analysis failed; this is a bug of awaitscope"))?;
         reap(self.child);
@@ -219,7 +292,8 @@ impl Recording {
             outcome: outcome.with_waiting(seen.waiting),
             tasks: seen.tasks,
             debug_files: self.session.debug_files,
-            keeper,
+            keeper: consumer,
+            end,
         })
     }
 
@@ -229,9 +303,9 @@ impl Recording {
         batches: &Sender<Batch>,
         held: &mut Batch,
         glance: &impl Fn() -> (Glance, Option<u64>),
-    ) -> Result<()> {
+        audience: &mut impl Audience,
+    ) -> Result<End> {
         let mut sent = Instant::now();
-        let mut status = Status::new();
         // Without it the looks are as good, and somewhat dearer.
         let _ = nix::sys::prctl::set_timerslack(self.period.as_nanos() as u64 / SLACK);
         let end = self.duration.map(|duration| self.began + duration);
@@ -246,27 +320,44 @@ impl Recording {
                     .map_err(|_| anyhow!("the analysis ended"))?;
             }
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            if left.is_some_and(|left| left.is_zero()) || self.process.exited() {
-                return Ok(());
+            if self.process.exited() {
+                return Ok(End::ProcessEnded);
             }
-            status.show(left, glance);
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(End::TimeOver);
+            }
+            audience.show(left, glance);
             std::thread::park_timeout(next.saturating_duration_since(Instant::now()));
         }
-        Ok(())
+        Ok(End::Told)
     }
 }
 
+/// Why a recording ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It was told to.
+    Told,
+    /// It had lasted as long as it was to.
+    TimeOver,
+    /// The process ended.
+    ProcessEnded,
+    /// It could not go on.
+    Failed,
+}
+
 /// What came of watching.
-struct Watched {
+struct Watched<C> {
     about: About,
     outcome: Outcome,
     /// The tasks at the end.
     tasks: Option<TaskList>,
     debug_files: Arc<DebugFiles>,
-    keeper: Option<Keeper>,
+    keeper: C,
+    end: End,
 }
 
-impl Watched {
+impl<C> Watched<C> {
     fn profile(&self) -> Profile {
         let mut profile = self.about.profile(&self.outcome, &self.debug_files);
         profile.last_tasks.clone_from(&self.tasks);
@@ -299,20 +390,17 @@ fn reap(child: Option<Child>) {
     }
 }
 
-fn think(
+fn think<C: Consumer>(
     mut session: Session,
     batches: &Receiver<Batch>,
     glance: &Mutex<Glance>,
-    mut keeper: Option<Keeper>,
-) -> (Outcome, Option<Keeper>) {
+    mut consumer: C,
+) -> (Outcome, C) {
     while let Ok(batch) = batches.recv() {
-        match &mut keeper {
-            Some(keeper) => keeper.pass(&mut session, batch),
-            None => session.take(batch),
-        }
+        consumer.pass(&mut session, batch);
         *lock(glance) = session.glance();
     }
-    (session.finish(), keeper)
+    (session.finish(), consumer)
 }
 
 fn options(args: &WatchArgs) -> Options {

@@ -3,20 +3,23 @@
 
 use crate::output;
 use crate::snapshot;
+use anyhow::{Context, Result};
 use awaitscope_flamegraph::TaskList;
 use awaitscope_sampler::{LiveProcess, Nanos};
-use awaitscope_symbolizer::snapshot::{History, Snapshot, Snapshotter, Waiting};
+use awaitscope_symbolizer::snapshot::{
+    AwaitTable, History, Recent, Snapshot, Snapshotter, Waiting,
+};
 use awaitscope_symbolizer::{AddressSpace, Binaries, DebugFiles};
 use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::os::linux::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// When the first is taken: after attaching, which needs the time more.
 const FIRST_AFTER: Duration = Duration::from_millis(150);
@@ -61,19 +64,40 @@ pub struct Seen {
     pub tasks: Option<TaskList>,
 }
 
+/// What is made of them.
+#[derive(Debug, Clone)]
+pub enum Making {
+    /// What they tell together, and the tasks of the last, in the end.
+    Whole,
+    /// What the last ones tell, while it goes on.
+    Recent(Pace, Latest),
+}
+
+/// How often something is told of how long a while.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// How often.
+    pub every: Duration,
+    /// How long it is.
+    pub window: Duration,
+}
+
+/// How tasks waited lately, and since when that is told.
+pub type Latest = Arc<Mutex<Option<(Nanos, Waiting)>>>;
+
 impl Snapshots {
-    /// Begins to take so many a second; none for 0, or where memory cannot be read.
+    /// Begins to take so many a second; none for 0. Fails where memory cannot be read.
     pub fn begin(
         process: &Arc<LiveProcess>,
         debug_files: &Arc<DebugFiles>,
         start: Nanos,
         rate: u32,
-    ) -> Option<Self> {
-        let period = Duration::from_secs(1).checked_div(rate)?;
-        if let Err(error) = process.need_memory() {
-            output::note(&format!("no snapshots of tasks: {error}"));
-            return None;
-        }
+        making: Making,
+    ) -> Result<Option<Self>> {
+        let Some(period) = Duration::from_secs(1).checked_div(rate) else {
+            return Ok(None);
+        };
+        process.need_memory()?;
         let (stop, stopped) = channel();
         let live = Arc::new(AtomicU64::new(UNKNOWN));
         let taking = Taking {
@@ -83,17 +107,12 @@ impl Snapshots {
             period,
             costs: VecDeque::new(),
             live: Arc::clone(&live),
+            making,
         };
         let thread = std::thread::Builder::new().name("snapshots".to_owned());
-        match thread.spawn(move || taking.run(&stopped)) {
-            Ok(thread) => Some(Self { thread, stop, live }),
-            Err(error) => {
-                output::note(&format!(
-                    "no snapshots of tasks: cannot start a thread: {error}"
-                ));
-                None
-            }
-        }
+        let thread = thread.spawn(move || taking.run(&stopped));
+        let thread = thread.context("cannot start a thread")?;
+        Ok(Some(Self { thread, stop, live }))
     }
 
     /// How many tasks live.
@@ -121,14 +140,63 @@ struct Taking {
     /// What the last ones cost.
     costs: VecDeque<Duration>,
     live: Arc<AtomicU64>,
+    making: Making,
 }
 
 /// One program of the process, and what was seen of it.
 struct Looking {
     program: Program,
     snapshotter: Snapshotter,
-    history: History,
+    memory: Memory,
     last: Option<Snapshot>,
+}
+
+/// What is kept of snapshots.
+enum Memory {
+    Whole(Box<History>),
+    Recent {
+        recent: Box<Recent>,
+        pace: Pace,
+        latest: Latest,
+        told: Option<Instant>,
+    },
+}
+
+impl Memory {
+    fn new(making: &Making, start: Nanos) -> Self {
+        match making {
+            Making::Whole => Self::Whole(Box::new(History::new(start))),
+            Making::Recent(pace, latest) => {
+                let keep = u64::try_from(pace.window.as_nanos()).unwrap_or(u64::MAX);
+                Self::Recent {
+                    recent: Box::new(Recent::new(start, Nanos(keep))),
+                    pace: *pace,
+                    latest: Arc::clone(latest),
+                    told: None,
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, snapshot: &Snapshot, table: &AwaitTable) {
+        match self {
+            Self::Whole(history) => history.take(snapshot, table),
+            Self::Recent {
+                recent,
+                pace,
+                latest,
+                told,
+            } => {
+                recent.take(snapshot, table);
+                if told.is_none_or(|told| told.elapsed() >= pace.every) {
+                    *told = Some(Instant::now());
+                    let waiting = recent.waiting(table, Nanos::now());
+                    let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+                    *latest = Some((recent.since(), waiting));
+                }
+            }
+        }
+    }
 }
 
 /// The file that a process runs, by its inode.
@@ -168,7 +236,7 @@ impl Taking {
         Looking {
             program,
             snapshotter: Snapshotter::new(Arc::clone(&self.process) as Arc<_>, space),
-            history: History::new(self.start),
+            memory: Memory::new(&self.making, self.start),
             last: None,
         }
     }
@@ -182,7 +250,7 @@ impl Taking {
             looking.snapshotter.look_again();
         }
         if !self.process.exited() {
-            looking.history.take(&snapshot, looking.snapshotter.table());
+            looking.memory.take(&snapshot, looking.snapshotter.table());
             self.live
                 .store(snapshot.tasks.len() as u64, Ordering::Relaxed);
             looking.last = Some(snapshot);
@@ -202,6 +270,9 @@ impl Taking {
     }
 
     fn finish(mut self, mut looking: Looking) -> Seen {
+        if matches!(looking.memory, Memory::Recent { .. }) {
+            return Seen::default();
+        }
         if !self.process.exited() && self.cost() < LONGEST_LAST {
             self.look(&mut looking);
         }
@@ -211,8 +282,12 @@ impl Taking {
         });
         let no_runtime = looking.snapshotter.runtimes().is_empty();
         let table = looking.snapshotter.table();
+        let waiting = match looking.memory {
+            Memory::Whole(history) if !no_runtime => Some(history.finish(table, Nanos::now())),
+            _ => None,
+        };
         Seen {
-            waiting: (!no_runtime).then(|| looking.history.finish(table, Nanos::now())),
+            waiting,
             tasks: tasks.filter(|_| !no_runtime),
         }
     }

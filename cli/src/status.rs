@@ -1,5 +1,7 @@
 //! The one line that is shown while recording.
 
+use crate::output;
+use crate::recording::Audience;
 use awaitscope_symbolizer::session::Glance;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -22,8 +24,17 @@ impl Status {
         }
     }
 
-    /// Shows how it goes, if it is time to: what was seen so far, and how many tasks live.
-    pub fn show(&mut self, left: Option<Duration>, glance: &impl Fn() -> (Glance, Option<u64>)) {
+    /// Takes the line away.
+    fn end(&mut self) {
+        if self.shown.take().is_some() {
+            eprint!("\r\x1b[2K");
+            let _ = std::io::stderr().flush();
+        }
+    }
+}
+
+impl Audience for Status {
+    fn show(&mut self, left: Option<Duration>, glance: &dyn Fn() -> (Glance, Option<u64>)) {
         if !self.terminal || self.shown.is_some_and(|shown| shown.elapsed() < PERIOD) {
             return;
         }
@@ -46,12 +57,13 @@ impl Status {
         let _ = std::io::stderr().flush();
     }
 
-    /// Takes the line away.
-    pub fn end(&mut self) {
-        if self.shown.take().is_some() {
-            eprint!("\r\x1b[2K");
-            let _ = std::io::stderr().flush();
-        }
+    fn note(&mut self, text: &str) {
+        self.end();
+        output::note(text);
+    }
+
+    fn over(&mut self) {
+        self.end();
     }
 }
 

@@ -35,7 +35,7 @@ mod export;
 mod fold;
 mod output;
 mod path;
-mod printable;
+pub mod printable;
 mod profile;
 mod record;
 mod report;
@@ -48,13 +48,14 @@ mod view;
 pub use builder::ProfileBuilder;
 pub use error::Error;
 pub use export::{Export, ExportOptions, Format};
+pub use fold::{Branch, branches};
 pub use output::save;
 pub use profile::{
     Cause, FrameId, Kind, KindClass, KindId, Profile, Quality, RecordingOptions, RuntimeInfo,
     StackId, Stall, State, Target, Task, TaskId, Thread, ThreadId, ThreadRole, WeightKey,
 };
 pub use record::profile_of;
-pub use report::{Color, Report};
-pub use svg::{FlamegraphOptions, flamegraph};
+pub use report::{Color, KindNow, QualityNow, Report, StallNow, WaitNow, Window, WorkerNow};
+pub use svg::{FlamegraphOptions, fitting, flamegraph};
 pub use tasks::{KindPattern, Listing, TaskList, TaskText};
 pub use view::{Grouping, RuntimeFrames, View};

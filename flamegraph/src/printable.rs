@@ -9,7 +9,8 @@ use std::fmt::Write;
 
 /// The string with everything that is not plainly visible written out, as in
 /// `\u{1b}`.
-pub(crate) fn printable(string: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn printable(string: &str) -> Cow<'_, str> {
     if !string.chars().any(is_hidden) {
         return Cow::Borrowed(string);
     }
@@ -35,7 +36,7 @@ fn is_hidden(character: char) -> bool {
 }
 
 /// A length of time with three digits and the unit that suits it.
-pub(crate) fn duration(ns: u64) -> String {
+pub fn duration(ns: u64) -> String {
     if ns == 0 {
         return "0".to_owned();
     }
@@ -70,7 +71,8 @@ pub(crate) fn duration(ns: u64) -> String {
 }
 
 /// Tasks × time, as people count it.
-pub(crate) fn task_seconds(ns: u64) -> String {
+#[must_use]
+pub fn task_seconds(ns: u64) -> String {
     let seconds = ns as f64 / 1e9;
     if seconds >= 999.5 {
         return format!("{} task-seconds", count(seconds.round() as u64));
@@ -90,7 +92,7 @@ pub(crate) fn tasks(mean: f64) -> String {
 }
 
 /// A mean, with as many digits as it is worth.
-pub(crate) fn number(mean: f64) -> String {
+pub fn number(mean: f64) -> String {
     match mean {
         _ if mean >= 99.95 => count(mean.round() as u64),
         _ if mean >= 9.995 => format!("{mean:.1}"),
@@ -99,14 +101,14 @@ pub(crate) fn number(mean: f64) -> String {
 }
 
 /// A share as a percentage.
-pub(crate) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let digits = usize::from(percent < 99.95);
     format!("{percent:.digits$} %")
 }
 
 /// A count with its thousands set apart.
-pub(crate) fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -3,6 +3,7 @@
 use super::Folding;
 use super::drawn::Drawn;
 use crate::profile::{KindClass, KindId, Profile, TaskId, ThreadId};
+use crate::report::OUTSIDE;
 use crate::view::Grouping;
 use std::collections::HashMap;
 
@@ -79,7 +80,7 @@ fn name(profile: &Profile, group: Group, apart: bool) -> String {
             let thread = &profile.threads[thread.index()];
             format!("{} {}", thread.name, thread.tid)
         }
-        Group::Kind(None) => "[outside tasks]".to_owned(),
+        Group::Kind(None) => OUTSIDE.to_owned(),
         Group::Kind(Some(kind)) => kind_name(profile, kind),
         Group::Task(None) => "[tasks not told apart]".to_owned(),
         Group::Task(Some(task)) => format!("task {}", profile.tasks[task.index()].id),
@@ -89,9 +90,14 @@ fn name(profile: &Profile, group: Group, apart: bool) -> String {
 /// The name of a kind, and of its class where that is not the usual one.
 pub(crate) fn kind_name(profile: &Profile, kind: KindId) -> String {
     let kind = profile.kind(kind);
-    match kind.class {
-        KindClass::Async => kind.name.clone(),
-        KindClass::Blocking => format!("{} (spawn_blocking)", kind.name),
-        KindClass::BlockOn => format!("{} (block_on)", kind.name),
+    with_class(&kind.name, kind.class)
+}
+
+/// The same, of a name and a class.
+pub(crate) fn with_class(name: &str, class: KindClass) -> String {
+    match class {
+        KindClass::Async => name.to_owned(),
+        KindClass::Blocking => format!("{name} (spawn_blocking)"),
+        KindClass::BlockOn => format!("{name} (block_on)"),
     }
 }

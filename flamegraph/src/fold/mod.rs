@@ -6,6 +6,7 @@
 //! all the same, because what is awaited is the box below; and every box knows
 //! its lines and how much time each of them took.
 
+mod branches;
 mod drawn;
 mod groups;
 
@@ -14,9 +15,10 @@ use crate::profile::{Profile, StackId, StringId};
 use crate::view::{Grouping, RuntimeFrames, View};
 use awaitscope_symbolizer::FrameKind;
 use awaitscope_symbolizer::snapshot::WaitsOn;
+pub use branches::{Branch, branches};
 pub(crate) use drawn::{Drawn, Part, drawn};
-pub(crate) use groups::kind_name;
 use groups::{Group, Groups};
+pub(crate) use groups::{kind_name, with_class};
 use std::collections::HashMap;
 
 const RUNTIME: Sort = Sort::Frame(FrameKind::Runtime);

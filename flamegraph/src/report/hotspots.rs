@@ -20,6 +20,8 @@ struct Spot {
     count: u64,
     total_ns: u64,
     max_ns: u64,
+    last_ns: u64,
+    starts_with_recording: bool,
     durations: Vec<u64>,
     stacks: HashMap<StackId, u64>,
     advice: Option<&'static str>,
@@ -43,7 +45,12 @@ pub(super) fn hot_spots(profile: &Profile) -> Vec<HotSpot> {
         let spot = spots.entry(make).or_default();
         spot.count += 1;
         spot.total_ns += stall.duration_ns;
-        spot.max_ns = spot.max_ns.max(stall.duration_ns);
+        if stall.duration_ns >= spot.max_ns {
+            spot.max_ns = stall.duration_ns;
+            spot.starts_with_recording = stall.start_ns == 0;
+        }
+        let end = stall.start_ns.saturating_add(stall.duration_ns);
+        spot.last_ns = spot.last_ns.max(end);
         spot.durations.push(stall.duration_ns);
         spot.advice = advice;
         for &(stack, ns) in &stall.stacks {
@@ -96,6 +103,8 @@ fn row(profile: &Profile, make: Make, mut spot: Spot) -> HotSpot {
         total_ms: ms(spot.total_ns),
         max_ms: ms(spot.max_ns),
         p50_ms: ms(median(&mut spot.durations)),
+        last_ms: ms(spot.last_ns),
+        starts_with_recording: spot.starts_with_recording,
         stack: stack.iter().map(FrameRow::of).collect(),
         culprit: make.culprit,
         advice: spot.advice,

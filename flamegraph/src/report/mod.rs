@@ -12,12 +12,15 @@ mod table;
 mod text;
 mod trouble;
 mod waits;
+mod window;
 mod workers;
 
 pub(crate) use hotspots::Blame;
 pub use model::Report;
 pub(crate) use table::{Ink, WIDTH, shortened, wrapped};
 pub use text::Color;
+pub(crate) use window::OUTSIDE;
+pub use window::{KindNow, QualityNow, StallNow, WaitNow, Window, WorkerNow};
 
 use crate::profile::{Profile, Series};
 use model::{LagRow, QualityRow, SeriesRows, SnapshotCost, Time};

@@ -107,6 +107,12 @@ pub(super) struct HotSpot {
     pub(super) total_ms: f64,
     pub(super) max_ms: f64,
     pub(super) p50_ms: f64,
+    /// When the last of them ended, since the start.
+    #[serde(skip)]
+    pub(super) last_ms: f64,
+    /// The longest of them was there when the recording began.
+    #[serde(skip)]
+    pub(super) starts_with_recording: bool,
     /// From the root to the leaf.
     pub(super) stack: Vec<FrameRow>,
     pub(super) culprit: Option<Culprit>,

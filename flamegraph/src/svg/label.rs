@@ -115,7 +115,8 @@ pub(super) fn shorter(name: &str) -> [String; 2] {
 
 /// As much of a name as fits into `room` letters. `frames.js` does the same
 /// when the picture is resized.
-pub(super) fn fitting(name: &str, room: usize) -> String {
+#[must_use]
+pub fn fitting(name: &str, room: usize) -> String {
     let name = printable(name);
     if name.chars().count() <= room {
         return name.into_owned();

@@ -6,6 +6,7 @@
 
 mod header;
 mod label;
+pub use label::fitting;
 mod layout;
 mod palette;
 mod rewrite;

@@ -112,6 +112,11 @@ impl Groups {
         self.sums.entry(key).or_default().add(weight);
     }
 
+    /// The stacks that have sums.
+    pub fn stacks(&self) -> impl Iterator<Item = StackId> {
+        self.sums.keys().map(|key| key.stack)
+    }
+
     /// How many sums there are.
     pub fn len(&self) -> usize {
         self.sums.len()
@@ -143,6 +148,15 @@ impl Groups {
     /// Whether time went to callers for want of room.
     pub fn is_crowded(&self) -> bool {
         self.crowded
+    }
+
+    /// The sums from a second on: all others are forgotten.
+    pub fn since(&mut self, second: u32) -> Vec<(GroupKey, Weight)> {
+        self.sums.retain(|key, _| key.second >= second);
+        self.crowded &= self.sums.len() >= self.limit;
+        let mut sums: Vec<_> = self.sums.iter().map(|(key, sum)| (*key, *sum)).collect();
+        sums.sort_unstable_by_key(|(key, _)| *key);
+        sums
     }
 
     /// All sums, in order.

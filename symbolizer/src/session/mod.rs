@@ -14,6 +14,7 @@ mod kinds;
 mod name_pool;
 mod naming;
 mod outcome;
+mod recent;
 mod stacks;
 mod stall;
 mod turns;
@@ -39,7 +40,9 @@ use awaitscope_sampler::{
 };
 use folding::{Folding, Readings};
 use name_pool::NamePool;
+use naming::Named;
 use outcome::Accumulated;
+use recent::Marks;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -98,6 +101,11 @@ pub struct Session {
     /// The last pulse of each worker.
     pulses: HashMap<Tid, Pulse>,
     last: Nanos,
+    /// All that happened before was told.
+    horizon: Nanos,
+    /// What [`recent`](Self::recent) has named, and how good the data was at each.
+    named: Named,
+    marks: Marks,
 }
 
 /// Something that waits for its turn.
@@ -149,6 +157,9 @@ impl Session {
             known_tasks: HashSet::new(),
             pulses: HashMap::new(),
             last: Nanos::ZERO,
+            horizon: options.start,
+            named: Named::default(),
+            marks: Marks::default(),
         };
         session.begin();
         session
@@ -187,6 +198,7 @@ impl Session {
             .partition_point(|(time, _)| *time < batch.horizon);
         let rest = self.pending.split_off(ready);
         let ready = std::mem::replace(&mut self.pending, rest);
+        self.horizon = self.horizon.max(batch.horizon);
         self.items(ready);
     }
 
@@ -228,6 +240,7 @@ impl Session {
         self.mappings = mappings;
         if self.runtimes.is_empty() {
             self.runtimes = runtime::detect(&self.space);
+            self.named = Named::default();
             let readers = || self.runtimes.iter().filter_map(|r| r.progress());
             self.readers = readers().collect();
             self.targets().readers.extend(readers());
@@ -286,7 +299,7 @@ impl Session {
             }
             Event::ThreadExit { tid, time, .. } => {
                 self.stalls.thread_ends(tid, time);
-                self.seen.switch_out(tid, time);
+                self.seen.thread_ends(tid, time);
                 self.seen.turns.ends(tid);
                 self.pulses.remove(&tid);
                 self.tls_tries.remove(&tid);
@@ -349,6 +362,7 @@ impl Session {
         let mut readings = Readings::new(&self.space, &self.names, &*self.process);
         let become_of = self.seen.fold(|address| readings.first(address));
         self.stalls.fold(&become_of);
+        self.named.forget_ids();
         let (stacks, sums) = self.seen.sizes();
         self.folding.done(stacks, sums);
     }

@@ -22,20 +22,47 @@ pub struct NamedStack {
     pub task: Option<StackTask>,
 }
 
-/// Names stacks, each once. Stacks that differ only in addresses, and not in what
-/// people read, are one.
-pub(super) struct StackNamer<'a> {
-    table: &'a StackTable,
-    space: &'a AddressSpace,
-    names: &'a NamePool,
-    runtimes: &'a [Box<dyn Runtime>],
-    process: &'a dyn Process,
+/// What was named so far. Stacks that differ only in addresses, and not in what people
+/// read, are one.
+#[derive(Debug, Default)]
+pub(super) struct Named {
     kernel: HashMap<u64, Arc<str>>,
     known: HashMap<StackId, usize>,
     indices: HashMap<Frame, u32>,
     same: HashMap<NamedStack, usize>,
     pub frames: Vec<Frame>,
     pub stacks: Vec<NamedStack>,
+}
+
+/// Frames, and the stacks of them.
+pub(super) type Names = (Vec<Frame>, Vec<NamedStack>);
+
+impl Named {
+    /// Everything, when nothing more is to be named.
+    pub fn taken(&mut self) -> Names {
+        let all = std::mem::take(self);
+        (all.frames, all.stacks)
+    }
+
+    /// Everything so far.
+    pub fn copied(&mut self) -> Names {
+        (self.frames.clone(), self.stacks.clone())
+    }
+
+    /// Stacks have become others.
+    pub fn forget_ids(&mut self) {
+        self.known.clear();
+    }
+}
+
+/// Names stacks, each once.
+pub(super) struct StackNamer<'a> {
+    table: &'a StackTable,
+    space: &'a AddressSpace,
+    names: &'a NamePool,
+    runtimes: &'a [Box<dyn Runtime>],
+    process: &'a dyn Process,
+    pub named: &'a mut Named,
 }
 
 impl<'a> StackNamer<'a> {
@@ -45,6 +72,7 @@ impl<'a> StackNamer<'a> {
         names: &'a NamePool,
         runtimes: &'a [Box<dyn Runtime>],
         process: &'a dyn Process,
+        named: &'a mut Named,
     ) -> Self {
         Self {
             table,
@@ -52,18 +80,13 @@ impl<'a> StackNamer<'a> {
             names,
             runtimes,
             process,
-            kernel: HashMap::new(),
-            known: HashMap::new(),
-            indices: HashMap::new(),
-            same: HashMap::new(),
-            frames: Vec::new(),
-            stacks: Vec::new(),
+            named,
         }
     }
 
     /// Index of the named stack.
     pub fn read(&mut self, id: StackId) -> usize {
-        if let Some(known) = self.known.get(&id) {
+        if let Some(known) = self.named.known.get(&id) {
             return *known;
         }
         let mut frames = Vec::new();
@@ -80,15 +103,16 @@ impl<'a> StackNamer<'a> {
             frames: frames.collect(),
             task: logical.task,
         };
-        let index = match self.same.get(&named) {
+        let all = &mut *self.named;
+        let index = match all.same.get(&named) {
             Some(index) => *index,
             None => {
-                self.stacks.push(named.clone());
-                self.same.insert(named, self.stacks.len() - 1);
-                self.stacks.len() - 1
+                all.stacks.push(named.clone());
+                all.same.insert(named, all.stacks.len() - 1);
+                all.stacks.len() - 1
             }
         };
-        self.known.insert(id, index);
+        all.known.insert(id, index);
         index
     }
 
@@ -115,7 +139,7 @@ impl<'a> StackNamer<'a> {
     }
 
     fn kernel_function(&mut self, address: u64) -> Arc<str> {
-        let name = self.kernel.entry(address).or_insert_with(|| {
+        let name = self.named.kernel.entry(address).or_insert_with(|| {
             let name = self.process.kernel_function(address);
             name.map_or_else(|| "[kernel]".into(), Into::into)
         });
@@ -123,14 +147,15 @@ impl<'a> StackNamer<'a> {
     }
 
     fn frame(&mut self, frame: Frame) -> u32 {
-        if let Some(index) = self.indices.get(&frame) {
+        let all = &mut *self.named;
+        if let Some(index) = all.indices.get(&frame) {
             return *index;
         }
         // There are no more frames than places in the stack table, which are
         // counted in 32 bits, times the functions inlined there.
-        let index = u32::try_from(self.frames.len()).unwrap_or(u32::MAX);
-        self.frames.push(frame.clone());
-        self.indices.insert(frame, index);
+        let index = u32::try_from(all.frames.len()).unwrap_or(u32::MAX);
+        all.frames.push(frame.clone());
+        all.indices.insert(frame, index);
         index
     }
 }

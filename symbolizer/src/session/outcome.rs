@@ -3,7 +3,7 @@
 use super::groups::{Group, GroupKey, Groups, Owner, Weight};
 use super::kinds::{kind_of, kinds_of_tasks};
 use super::name_pool::NamePool;
-use super::naming::{NamedStack, StackNamer};
+use super::naming::{Named, NamedStack, Names, StackNamer};
 use super::stacks::{Address, StackId, StackTable};
 use super::stall::{Stall, StallCause};
 use super::turns::{TurnCounter, Turns};
@@ -127,7 +127,10 @@ pub struct ThreadSeen {
     pub(super) pulsed: bool,
     pub(super) polls: bool,
     pub(super) blocks: bool,
-    on_since: Option<Nanos>,
+    pub(super) on_since: Option<Nanos>,
+    /// Some of its time on a CPU was told, even if that is forgotten by now.
+    ran: bool,
+    pub(super) ended: bool,
 }
 
 /// What a thread is for.
@@ -180,6 +183,19 @@ pub struct Quality {
 }
 
 impl Quality {
+    /// What came after `earlier`.
+    pub(super) fn since(self, earlier: Self) -> Self {
+        Self {
+            samples: self.samples.saturating_sub(earlier.samples),
+            lost: self.lost.saturating_sub(earlier.lost),
+            throttled: self.throttled.saturating_sub(earlier.throttled),
+            truncated: self.truncated.saturating_sub(earlier.truncated),
+            torn: self.torn.saturating_sub(earlier.torn),
+            unsymbolized: self.unsymbolized.saturating_sub(earlier.unsymbolized),
+            without_id: self.without_id.saturating_sub(earlier.without_id),
+        }
+    }
+
     pub(super) fn unwound(&mut self, end: UnwindEnd) {
         if !end.is_complete() {
             self.truncated += 1;
@@ -199,13 +215,13 @@ pub(super) struct Accumulated {
     pub table: StackTable,
     pub quality: Quality,
     pub turns: TurnCounter,
-    groups: Groups,
-    threads: BTreeMap<Tid, ThreadSeen>,
+    pub groups: Groups,
+    pub threads: BTreeMap<Tid, ThreadSeen>,
     /// How many seconds all threads have times for.
-    seconds: usize,
+    pub seconds: usize,
     /// What is told of further threads, and not kept.
     beyond: ThreadSeen,
-    start: Nanos,
+    pub start: Nanos,
 }
 
 impl Accumulated {
@@ -249,11 +265,7 @@ impl Accumulated {
         let start = self.start;
         let thread = self.thread(sample.tid);
         if thread.on_since.is_none() {
-            let begin = if thread.on_cpu.is_empty() {
-                start
-            } else {
-                sample.time
-            };
+            let begin = if thread.ran { sample.time } else { start };
             thread.on_since = Some(begin);
         }
     }
@@ -280,7 +292,15 @@ impl Accumulated {
     }
 
     pub fn begins(&mut self, tid: Tid) {
-        self.thread(tid).on_since = None;
+        let thread = self.thread(tid);
+        thread.on_since = None;
+        thread.ended = false;
+    }
+
+    /// A thread ended.
+    pub fn thread_ends(&mut self, tid: Tid, time: Nanos) {
+        self.switch_out(tid, time);
+        self.thread(tid).ended = true;
     }
 
     pub fn switch_in(&mut self, tid: Tid, time: Nanos) {
@@ -312,6 +332,7 @@ impl Accumulated {
             let known = thread.on_cpu.len();
             let total = thread.on_cpu.entry(second).or_default();
             *total = *total + to.since(from);
+            thread.ran = true;
             *seconds += thread.on_cpu.len() - known;
             from = to;
         }
@@ -322,7 +343,7 @@ impl Accumulated {
         u32::try_from(time.since(self.start).0 / SECOND).unwrap_or(u32::MAX)
     }
 
-    /// Puts names to everything.
+    /// Puts names to everything, at the end.
     pub fn outcome(
         mut self,
         stalls: Vec<Stall>,
@@ -331,11 +352,71 @@ impl Accumulated {
         runtimes: &[Box<dyn Runtime>],
         process: &dyn Process,
     ) -> Outcome {
+        let mut named = Named::default();
         let stretch = self.groups.stretch();
         let notes = self.notes();
-        let mut reader = StackNamer::new(&self.table, space, names, runtimes, process);
-        let groups: Vec<Group> = std::mem::take(&mut self.groups)
-            .into_sums()
+        let kept = Kept {
+            sums: std::mem::take(&mut self.groups).into_sums(),
+            threads: std::mem::take(&mut self.threads),
+            turns: std::mem::take(&mut self.turns).finish(),
+            quality: self.quality,
+            start: self.start,
+            stretch,
+            notes,
+        };
+        let reader = StackNamer::new(&self.table, space, names, runtimes, process, &mut named);
+        kept.outcome(stalls, reader, Named::taken, space, runtimes)
+    }
+
+    /// What is kept only in sums, for want of room.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let (light, crowded) = (self.groups.summed_tasks(), self.groups.is_crowded());
+        if light > 0 {
+            notes.push(format!(
+                "{light} samples of tasks that used little CPU are counted in their kinds and not \
+                 task by task, to hold the recorder's memory"
+            ));
+        }
+        if crowded || self.table.is_full() {
+            notes.push(
+                "there are more distinct stacks than are kept: the time of the last new ones stands \
+                 at their callers"
+                    .to_owned(),
+            );
+        }
+        if self.threads.len() >= MOST_THREADS {
+            notes.push(format!(
+                "the process had more than {MOST_THREADS} threads: the later ones have no names and \
+                 no times on a CPU"
+            ));
+        }
+        notes
+    }
+}
+
+/// What an [`Outcome`] is made of, before there are names.
+pub(super) struct Kept {
+    pub sums: Vec<(GroupKey, Weight)>,
+    pub threads: BTreeMap<Tid, ThreadSeen>,
+    pub turns: BTreeMap<u32, Turns>,
+    pub quality: Quality,
+    pub start: Nanos,
+    pub stretch: u32,
+    pub notes: Vec<String>,
+}
+
+impl Kept {
+    /// Puts names to everything.
+    pub fn outcome(
+        mut self,
+        stalls: Vec<Stall>,
+        mut reader: StackNamer<'_>,
+        hand_over: fn(&mut Named) -> Names,
+        space: &AddressSpace,
+        runtimes: &[Box<dyn Runtime>],
+    ) -> Outcome {
+        let groups: Vec<Group> = std::mem::take(&mut self.sums)
             .into_iter()
             .map(|(key, weight)| (key, weight, reader.read(key.stack)))
             .collect();
@@ -348,7 +429,7 @@ impl Accumulated {
                 (stall, stacks)
             })
             .collect();
-        let (mut frames, mut stacks) = (reader.frames, reader.stacks);
+        let (mut frames, mut stacks) = hand_over(reader.named);
         let kinds = kinds_of_tasks(&groups, &stalls, &stacks);
         let unnamed: Vec<bool> = frames.iter().map(is_unnamed).collect();
         for (key, weight, stack) in &groups {
@@ -397,42 +478,16 @@ impl Accumulated {
             kinds,
             quality: self.quality,
             start: self.start,
-            stretch,
+            stretch: self.stretch,
             build_id: program_build_id(space),
             stripped_runtime: match runtimes {
                 [] => runtime::stripped(space),
                 _ => None,
             },
-            notes,
-            turns: self.turns.finish(),
+            notes: self.notes,
+            turns: self.turns,
             waiting: None,
         }
-    }
-
-    /// What was summed for want of room.
-    fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        let (light, crowded) = (self.groups.summed_tasks(), self.groups.is_crowded());
-        if light > 0 {
-            notes.push(format!(
-                "{light} samples of tasks that used little CPU are counted in their kinds and not \
-                 task by task, to hold the recorder's memory"
-            ));
-        }
-        if crowded || self.table.is_full() {
-            notes.push(
-                "there are more distinct stacks than are kept: the time of the last new ones stands \
-                 at their callers"
-                    .to_owned(),
-            );
-        }
-        if self.threads.len() >= MOST_THREADS {
-            notes.push(format!(
-                "the process had more than {MOST_THREADS} threads: the later ones have no names and \
-                 no times on a CPU"
-            ));
-        }
-        notes
     }
 }
 

@@ -83,6 +83,35 @@ impl StackTable {
         become_of
     }
 
+    /// Forgets all stacks but these and those that called them. Returns what has become
+    /// of each of them, by its former number; of the others that says nothing.
+    pub fn keep(&mut self, used: impl IntoIterator<Item = StackId>) -> Vec<StackId> {
+        let mut is_used = vec![false; self.nodes.len()];
+        for stack in used {
+            let mut next = Some(stack);
+            while let Some(id) = next {
+                // Whoever is known is known with its callers.
+                let Some(known) = is_used.get_mut(id.0 as usize) else {
+                    break;
+                };
+                if std::mem::replace(known, true) {
+                    break;
+                }
+                next = self.outer(id);
+            }
+        }
+        let before = std::mem::take(self);
+        let mut become_of = vec![StackId(0); before.nodes.len()];
+        for (index, (outer, address)) in before.nodes.into_iter().enumerate() {
+            if is_used[index] {
+                // An outer stack stands before what it called.
+                let outer = outer.map(|outer| become_of[outer.0 as usize]);
+                become_of[index] = self.push(outer, address).unwrap_or(StackId(0));
+            }
+        }
+        become_of
+    }
+
     /// Whether stacks were cut for want of room.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -117,6 +146,21 @@ mod tests {
         assert_eq!(table.push(main, Address::Unknown(2)), one);
         assert_eq!(
             table.addresses(two.expect("there is room")),
+            [Address::Unknown(1), Address::Unknown(3)]
+        );
+    }
+
+    #[test]
+    fn what_is_kept_keeps_its_callers_and_the_rest_is_gone() {
+        let mut table = StackTable::default();
+        let main = table.push(None, Address::Unknown(1));
+        table.push(main, Address::Unknown(2));
+        let kept = table.push(main, Address::Unknown(3)).expect("room");
+        table.push(Some(kept), Address::Unknown(4));
+        let become_of = table.keep([kept]);
+        assert_eq!(table.len(), 2);
+        assert_eq!(
+            table.addresses(become_of[kept.0 as usize]),
             [Address::Unknown(1), Address::Unknown(3)]
         );
     }

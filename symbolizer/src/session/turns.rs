@@ -79,6 +79,12 @@ impl TurnCounter {
         self.last.remove(&tid);
     }
 
+    /// What was counted from a second on: all before is forgotten.
+    pub fn since(&mut self, second: u32) -> BTreeMap<u32, Turns> {
+        self.seconds = self.seconds.split_off(&second);
+        self.seconds.clone()
+    }
+
     /// What was counted, by second.
     pub fn finish(self) -> BTreeMap<u32, Turns> {
         self.seconds

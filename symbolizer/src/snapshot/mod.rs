@@ -11,8 +11,8 @@ mod snapshotter;
 mod table;
 
 pub use history::{
-    Circle, Depth, History, Link, LockQueue, Moment, StayCount, WaitPlace, WaitSum, WaitedOn,
-    Waiting, WaitingKind, WaitingQuality,
+    Circle, Depth, History, Link, LockQueue, Moment, Recent, StayCount, WaitPlace, WaitSum,
+    WaitedOn, Waiting, WaitingKind, WaitingQuality,
 };
 pub use snapshotter::Snapshotter;
 pub use table::{AwaitPoint, AwaitTable, KindId, PointId, StackNode};

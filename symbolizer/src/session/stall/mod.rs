@@ -79,14 +79,14 @@ pub struct OffEvidence {
 
 /// Follows every worker and finds its long polls. Everything must come in the
 /// order of time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Stalls {
     threshold: Nanos,
     workers: HashMap<Tid, Worker>,
     found: Vec<Stall>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Worker {
     off: Option<Off>,
     /// Until when the last pulse is known to hold.
@@ -129,24 +129,44 @@ impl Stalls {
 
     /// Stacks have become others.
     pub(super) fn fold(&mut self, become_of: &[StackId]) {
-        let fold = |stack: &mut StackId| *stack = become_of[stack.0 as usize];
+        self.each_stack(|stack| *stack = become_of[stack.0 as usize]);
+    }
+
+    /// Every stack that is known here.
+    pub(super) fn each_stack(&mut self, mut each: impl FnMut(&mut StackId)) {
         let found = self.found.iter_mut().flat_map(|stall| &mut stall.stacks);
-        found.for_each(|(stack, _)| fold(stack));
+        found.for_each(|(stack, _)| each(stack));
         for worker in self.workers.values_mut() {
             if let Some(seen) = worker.off.as_mut().and_then(|off| off.evidence.as_mut()) {
-                fold(&mut seen.stack);
+                each(&mut seen.stack);
             }
             for piece in &mut worker.evidence {
                 match piece {
-                    Evidence::Sample { stack, .. } => fold(stack),
+                    Evidence::Sample { stack, .. } => each(stack),
                     Evidence::Off { seen, .. } => {
                         if let Some(seen) = seen {
-                            fold(&mut seen.stack);
+                            each(&mut seen.stack);
                         }
                     }
                 }
             }
         }
+    }
+
+    /// The long polls since a moment, in the order of time, each with the part of it that is
+    /// since then: also those that go on, as far as they were seen. What ended before is
+    /// forgotten.
+    pub(super) fn since(&mut self, begin: Nanos, now: Nanos) -> Vec<Stall> {
+        let end = |stall: &Stall| stall.start + stall.duration;
+        self.found.retain(|stall| end(stall) > begin);
+        // As if the recording ended here.
+        let mut stalls = self.clone().finish(now);
+        for stall in &mut stalls {
+            let until = end(stall);
+            stall.start = stall.start.max(begin);
+            stall.duration = until.since(stall.start);
+        }
+        stalls
     }
 
     /// How many were found so far.

@@ -9,12 +9,14 @@ mod locks;
 mod look;
 mod naming;
 mod places;
+mod recent;
 mod stays;
 #[cfg(test)]
 mod tests;
 mod timeline;
 mod waiting;
 
+pub use recent::Recent;
 pub use waiting::{
     Circle, Depth, Link, LockQueue, Moment, StayCount, WaitPlace, WaitSum, WaitedOn, Waiting,
     WaitingKind, WaitingQuality,

@@ -191,8 +191,8 @@ pub struct ReportArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     /// As what
-    #[arg(long, value_enum, default_value_t = FormatArg::Text)]
-    pub format: FormatArg,
+    #[arg(long, value_enum, default_value_t = ReportFormatArg::Text)]
+    pub format: ReportFormatArg,
     /// Where the report goes [default: standard output]
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
@@ -283,6 +283,17 @@ pub struct DemoArgs {
     /// The folder for the pictures, the report and the profile
     #[arg(short, long, value_name = "DIR", default_value = "awaitscope-demo")]
     pub output: PathBuf,
+}
+
+/// As what a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormatArg {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+    /// A page to look at: one file that opens from disk and loads nothing
+    Html,
 }
 
 /// As what.

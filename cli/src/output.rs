@@ -62,11 +62,16 @@ pub fn is_stdout(path: &Path) -> bool {
     path == Path::new("-")
 }
 
+/// Whether what goes to `path` is shown on a terminal.
+pub fn is_terminal(path: &Path) -> bool {
+    is_stdout(path) && std::io::stdout().is_terminal()
+}
+
 /// Whether a text that goes to `path` may be coloured: on a terminal, unless
 /// `NO_COLOR` is set (no-color.org).
 pub fn color(path: &Path) -> Color {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    if wanted && is_stdout(path) && std::io::stdout().is_terminal() {
+    if wanted && is_terminal(path) {
         Color::Always
     } else {
         Color::Never

@@ -33,6 +33,7 @@ mod builder;
 mod error;
 mod export;
 mod fold;
+mod html;
 mod output;
 mod path;
 pub mod printable;
@@ -49,6 +50,7 @@ pub use builder::ProfileBuilder;
 pub use error::Error;
 pub use export::{Export, ExportOptions, Format};
 pub use fold::{Branch, branches};
+pub use html::html;
 pub use output::save;
 pub use profile::{
     Cause, FrameId, Kind, KindClass, KindId, Profile, Quality, RecordingOptions, RuntimeInfo,

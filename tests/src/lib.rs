@@ -20,6 +20,7 @@
 //! own, outside the workspace: they depend on the versions of Tokio that users
 //! have, not on ours. They are built below `target/services/`, where they are
 //! found fresh the next time.
+mod browser;
 mod build;
 pub mod compare;
 mod elf;
@@ -35,6 +36,7 @@ mod waiting;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use browser::Browser;
 pub use build::{BuiltService, NEWEST_TOKIO, ServiceBuild, TOKIO_VERSIONS};
 pub use flavour::Flavour;
 pub use found::{FoundStack, cpu_stacks, found_stalls, recorded_window};

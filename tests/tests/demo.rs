@@ -16,6 +16,7 @@ fn the_demo_leaves_all_there_is_to_look_at_and_says_what_is_wrong() -> Result<()
         "flamegraph.svg",
         "stalls.svg",
         "report.txt",
+        "report.html",
         "demo.awaitscope",
     ] {
         assert!(

@@ -5,7 +5,7 @@ use crate::demo::DemoService;
 use crate::output;
 use crate::recording::Recording;
 use anyhow::{Context, Result};
-use awaitscope_flamegraph::{Color, FlamegraphOptions, Report, View, flamegraph};
+use awaitscope_flamegraph::{Color, FlamegraphOptions, Report, View, flamegraph, html};
 use awaitscope_sampler::Pid;
 use std::path::Path;
 use std::time::Duration;
@@ -40,13 +40,13 @@ pub fn run(args: &DemoArgs) -> Result<()> {
         &folder.join("report.txt"),
         report.to_text(None, Color::Never).as_bytes(),
     )?;
+    output::write(&folder.join("report.html"), html(&profile)?.as_bytes())?;
     profile.save(&folder.join("demo.awaitscope"))?;
 
     println!("{}", report.to_text(None, output::color(Path::new("-"))));
     println!("What to look at, in {}:", folder.display());
-    println!(
-        "  flamegraph.svg   who uses the CPU: `price_everything` computes most (open it in a browser)"
-    );
+    println!("  report.html      everything, to click through (open it in a browser)");
+    println!("  flamegraph.svg   who uses the CPU: `price_everything` computes most");
     println!(
         "  stalls.svg       who holds the workers: `sign_in` sleeps on one, see the line in its tooltip"
     );

@@ -13,6 +13,8 @@ pub(crate) struct Drawn {
     /// `None` where the stack is not known.
     pub(crate) stack: Option<StackId>,
     pub(crate) part: Part,
+    /// The bucket it began in; `None` where that is not known.
+    pub(crate) bucket: Option<u32>,
     pub(crate) ns: u64,
 }
 
@@ -52,13 +54,20 @@ pub(crate) fn drawn(
 
 fn of_state(profile: &Profile, state: State, part: Part) -> impl Iterator<Item = Drawn> {
     let of_state = move |weight: &&Weight| weight.key.state == state;
-    profile.weights().filter(of_state).map(move |weight| Drawn {
-        thread: weight.key.thread,
-        kind: weight.key.kind,
-        task: weight.key.task,
-        stack: Some(weight.key.stack),
-        part,
-        ns: weight.ns,
+    profile.buckets.iter().flat_map(move |bucket| {
+        bucket
+            .weights
+            .iter()
+            .filter(of_state)
+            .map(move |weight| Drawn {
+                thread: weight.key.thread,
+                kind: weight.key.kind,
+                task: weight.key.task,
+                stack: Some(weight.key.stack),
+                part,
+                bucket: Some(bucket.number),
+                ns: weight.ns,
+            })
     })
 }
 
@@ -80,12 +89,14 @@ fn wall(profile: &Profile) -> Vec<Drawn> {
 fn stalls(profile: &Profile, part: Part, shown: impl Fn(Cause) -> bool) -> Vec<Drawn> {
     let mut all = Vec::new();
     for stall in profile.stalls.iter().filter(|stall| shown(stall.cause)) {
+        let bucket = u32::try_from(stall.start_ns / profile.bucket_ns).ok();
         let drawn = |stack, ns| Drawn {
             thread: Some(stall.thread),
             kind: stall.kind,
             task: stall.task,
             stack,
             part,
+            bucket,
             ns,
         };
         let mut left = stall.duration_ns;
@@ -103,6 +114,7 @@ fn stalls(profile: &Profile, part: Part, shown: impl Fn(Cause) -> bool) -> Vec<D
             task: None,
             stack: sum.stack,
             part,
+            bucket: None,
             ns: sum.total_ns,
         });
     }

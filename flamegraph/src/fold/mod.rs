@@ -9,6 +9,7 @@
 mod branches;
 mod drawn;
 mod groups;
+mod over_time;
 
 use crate::error::Error;
 use crate::profile::{Profile, StackId, StringId};
@@ -19,6 +20,7 @@ pub use branches::{Branch, branches};
 pub(crate) use drawn::{Drawn, Part, drawn};
 use groups::{Group, Groups};
 pub(crate) use groups::{kind_name, with_class};
+pub(crate) use over_time::{OverTime, fold_over_time};
 use std::collections::HashMap;
 
 const RUNTIME: Sort = Sort::Frame(FrameKind::Runtime);
@@ -79,7 +81,7 @@ pub(crate) fn fold(
     let weights = drawn(profile, view, grouping)?;
     let groups = Groups::of(grouping, &weights);
     let mut folding = Folding::new(profile, runtime_frames);
-    for weight in &weights {
+    for weight in weights.iter().filter(|weight| weight.ns > 0) {
         let group = groups.node(weight, profile, &mut folding);
         folding.add(group, weight)?;
     }
@@ -141,11 +143,9 @@ impl<'a> Folding<'a> {
         })
     }
 
-    fn add(&mut self, group: usize, weight: &Drawn) -> Result<(), Error> {
+    /// Adds time, and says in which box it ends, and at which place.
+    fn add(&mut self, group: usize, weight: &Drawn) -> Result<(usize, Option<usize>), Error> {
         let (part, ns) = (weight.part, weight.ns);
-        if ns == 0 {
-            return Ok(());
-        }
         let Some(stack) = weight.stack else {
             let sort = match part {
                 Part::Blocked => Sort::Blocked,
@@ -153,13 +153,13 @@ impl<'a> Folding<'a> {
             };
             let node = self.stand_in(group, "[no stack]", sort);
             self.nodes[node].own_ns += ns;
-            return Ok(());
+            return Ok((node, None));
         };
         let place = self.place(group, part, stack)?;
         self.places[place].ns += ns;
         let node = self.end(group, self.places[place].node, part, stack);
         self.nodes[node].own_ns += ns;
-        Ok(())
+        Ok((node, Some(place)))
     }
 
     /// The box that time ends in, below the last that has a frame: every part of a

@@ -23,15 +23,18 @@ struct Spot {
     last_ns: u64,
     starts_with_recording: bool,
     durations: Vec<u64>,
+    /// Indices into the profile's stalls.
+    stalls: Vec<usize>,
     stacks: HashMap<StackId, u64>,
     advice: Option<&'static str>,
 }
 
-/// The hot spots of a profile, those that took the most time first.
-pub(super) fn hot_spots(profile: &Profile) -> Vec<HotSpot> {
+/// The hot spots of a profile, those that took the most time first, and to which of them
+/// each stall belongs, in the order of [`Profile::stalls`].
+pub(super) fn hot_spots(profile: &Profile) -> (Vec<HotSpot>, Vec<usize>) {
     let mut spots: BTreeMap<Make, Spot> = BTreeMap::new();
     let mut blame = Blame::of(profile);
-    for stall in &profile.stalls {
+    for (index, stall) in profile.stalls.iter().enumerate() {
         let heaviest = stall.stacks.iter().max_by_key(|&&(_, ns)| ns);
         let stack = heaviest.map(|&(stack, _)| stack);
         let (culprit, advice) =
@@ -52,6 +55,7 @@ pub(super) fn hot_spots(profile: &Profile) -> Vec<HotSpot> {
         let end = stall.start_ns.saturating_add(stall.duration_ns);
         spot.last_ns = spot.last_ns.max(end);
         spot.durations.push(stall.duration_ns);
+        spot.stalls.push(index);
         spot.advice = advice;
         for &(stack, ns) in &stall.stacks {
             *spot.stacks.entry(stack).or_default() += ns;
@@ -79,13 +83,20 @@ pub(super) fn hot_spots(profile: &Profile) -> Vec<HotSpot> {
             spot.durations.push(sum.total_ns / sum.count.max(1));
         }
     }
-    let mut rows: Vec<HotSpot> = spots
+    let mut rows: Vec<(HotSpot, Vec<usize>)> = spots
         .into_iter()
-        .map(|(make, spot)| row(profile, make, spot))
+        .map(|(make, mut spot)| {
+            let stalls = std::mem::take(&mut spot.stalls);
+            (row(profile, make, spot), stalls)
+        })
         .collect();
     // A stable sort: those of the same length stay in the order of their make.
-    rows.sort_by(|left, right| right.total_ms.total_cmp(&left.total_ms));
-    rows
+    rows.sort_by(|(left, _), (right, _)| right.total_ms.total_cmp(&left.total_ms));
+    let mut spot_of = vec![0; profile.stalls.len()];
+    for (number, (_, stalls)) in rows.iter().enumerate() {
+        stalls.iter().for_each(|&stall| spot_of[stall] = number);
+    }
+    (rows.into_iter().map(|(row, _)| row).collect(), spot_of)
 }
 
 fn row(profile: &Profile, make: Make, mut spot: Spot) -> HotSpot {

@@ -7,6 +7,8 @@ mod growth;
 mod hotspots;
 mod interval;
 mod model;
+mod origins;
+mod said;
 mod shares;
 mod table;
 mod text;
@@ -17,6 +19,8 @@ mod workers;
 
 pub(crate) use hotspots::Blame;
 pub use model::Report;
+pub(crate) use origins::{Extent, Origins};
+pub(crate) use said::Said;
 pub(crate) use table::{Ink, WIDTH, shortened, wrapped};
 pub use text::Color;
 pub(crate) use window::OUTSIDE;
@@ -35,9 +39,23 @@ impl Report {
     /// Works the report out.
     #[must_use]
     pub fn of(profile: &Profile) -> Self {
+        Self::with_origins(profile).0
+    }
+
+    /// Works the report out, and keeps what of the profile its rows are about.
+    pub(crate) fn with_origins(profile: &Profile) -> (Self, Origins) {
         let shares = Shares::of(profile);
         let waits = Waits::of(profile);
         let trouble = waits.trouble(profile);
+        let (kinds, kind_ids) = shares.kinds(profile, &waits).into_iter().unzip();
+        let (tasks, task_ids) = shares.tasks(profile).into_iter().unzip();
+        let (stalls, spot_of_stall) = hotspots::hot_spots(profile);
+        let (workers, threads) = workers::workers(profile).into_iter().unzip();
+        let (wait_rows, waits_of) = waits
+            .rows
+            .into_iter()
+            .map(|(row, wait)| (row, (wait.kind, wait.stack)))
+            .unzip();
         let mut report = Self {
             schema: SCHEMA,
             target: profile.target.clone(),
@@ -49,20 +67,27 @@ impl Report {
             quality: quality(profile),
             cpu: shares.cpu(),
             outside_tasks: shares.outside(),
-            kinds: shares.kinds(profile, &waits),
-            tasks: shares.tasks(profile),
-            stalls: hotspots::hot_spots(profile),
-            waits: waits.rows.into_iter().map(|(row, _)| row).collect(),
+            kinds,
+            tasks,
+            stalls,
+            waits: wait_rows,
             waits_total: waits.all,
             locks: waits.locks,
             circles: waits.circles,
-            workers: workers::workers(profile),
+            workers,
             lag: lag(profile),
             series: series(profile),
             findings: Vec::new(),
         };
         report.findings = findings::findings(&report, trouble);
-        report
+        let origins = Origins {
+            kinds: kind_ids,
+            tasks: task_ids,
+            waits: waits_of,
+            threads,
+            spot_of_stall,
+        };
+        (report, origins)
     }
 
     /// Keeps the first `rows` of the tasks, stalls, await points and locks. The kinds

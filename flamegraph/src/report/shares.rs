@@ -3,7 +3,7 @@
 use super::interval::{Part, Stretches, interval};
 use super::model::{Cpu, KindRow, Outside, TaskRow};
 use super::waits::Waits;
-use crate::profile::{Bucket, KindId, Profile, State};
+use crate::profile::{Bucket, KindId, Profile, State, TaskId};
 use std::collections::HashMap;
 
 /// The CPU time of a profile, divided.
@@ -85,18 +85,19 @@ impl Shares {
     }
 
     /// The kinds, those that used the most first.
-    pub(super) fn kinds(&self, profile: &Profile, waits: &Waits<'_>) -> Vec<KindRow> {
+    pub(super) fn kinds(&self, profile: &Profile, waits: &Waits<'_>) -> Vec<(KindRow, KindId)> {
         let mut tasks_seen: Vec<u64> = profile.kinds.iter().map(|k| k.tasks_unlisted).collect();
         for task in &profile.tasks {
             tasks_seen[task.kind.index()] += 1;
         }
         let stalls = stalls_by_kind(profile);
         let rows = profile.kinds.iter().zip(&self.kinds).zip(0..);
-        let mut rows: Vec<KindRow> = rows
+        let mut rows: Vec<(KindRow, KindId)> = rows
             .map(|((kind, (ns, part)), index)| {
                 let index: usize = index;
-                let life = waits.kinds.get(&KindId::at(index));
-                KindRow {
+                let id = KindId::at(index);
+                let life = waits.kinds.get(&id);
+                let row = KindRow {
                     kind: kind.name.clone(),
                     class: kind.class,
                     runtime: kind.runtime,
@@ -108,10 +109,11 @@ impl Shares {
                     live_mean: life.map(|(mean, _)| *mean),
                     stalls: stalls[index].0,
                     stalled_ms: ms(stalls[index].1),
-                }
+                };
+                (row, id)
             })
             .collect();
-        rows.sort_by(|left, right| {
+        rows.sort_by(|(left, _), (right, _)| {
             let order = right.cpu_ms.total_cmp(&left.cpu_ms);
             let alive = |row: &KindRow| row.live_mean.unwrap_or(0.0);
             order
@@ -122,16 +124,19 @@ impl Shares {
     }
 
     /// The tasks that used the CPU, those that used the most first.
-    pub(super) fn tasks(&self, profile: &Profile) -> Vec<TaskRow> {
-        let used = profile.tasks.iter().zip(&self.tasks);
-        let mut used: Vec<_> = used.filter(|&(_, &ns)| ns > 0).collect();
-        used.sort_by_key(|&(_, &ns)| std::cmp::Reverse(ns));
+    pub(super) fn tasks(&self, profile: &Profile) -> Vec<(TaskRow, TaskId)> {
+        let used = profile.tasks.iter().zip(&self.tasks).enumerate();
+        let mut used: Vec<_> = used.filter(|&(_, (_, &ns))| ns > 0).collect();
+        used.sort_by_key(|&(_, (_, &ns))| std::cmp::Reverse(ns));
         used.into_iter()
-            .map(|(task, &ns)| TaskRow {
-                id: task.id.clone(),
-                kind: profile.kind(task.kind).name.clone(),
-                cpu_ms: ms(ns),
-                cpu_share: self.share(ns),
+            .map(|(index, (task, &ns))| {
+                let row = TaskRow {
+                    id: task.id.clone(),
+                    kind: profile.kind(task.kind).name.clone(),
+                    cpu_ms: ms(ns),
+                    cpu_share: self.share(ns),
+                };
+                (row, TaskId::at(index))
             })
             .collect()
     }

@@ -1,12 +1,12 @@
 //! The report as a screenful for people.
 
-use super::model::{Finding, HotSpot, Report, Severity, StayedRow, WaitRow};
+use super::model::{Finding, Report, Severity};
+use super::said::{
+    class, facts, head, ms, quality, spot_details, spot_text, stay, wait_text, workers,
+};
 pub use super::table::Color;
 use super::table::{Ink, Table, shortened, wrapped};
-use super::trouble::place;
-use crate::printable::{count, duration, number, percent, printable};
-use crate::profile::{Cause, KindClass};
-use awaitscope_symbolizer::snapshot::WaitsOn;
+use crate::printable::{count, number, percent, printable};
 
 /// Rows of each part when no number is asked for.
 const SPOTS: usize = 5;
@@ -72,31 +72,10 @@ impl Page<'_> {
 
     fn head(&mut self) {
         let report = self.report;
-        let target = &report.target;
-        let name = shortened(&target.name, 40);
-        let head = format!(
-            "{name} (pid {})  {} recorded, {} on CPU",
-            target.pid,
-            ms(report.time.duration_s * 1e3),
-            ms(report.cpu.total_ms)
-        );
+        let head = head(report);
         let head = self.color.ink(Ink::Bold, head.trim_start());
         self.line(&head);
-        let mut facts: Vec<String> = Vec::new();
-        for runtime in report.runtimes.iter().take(3) {
-            let version = runtime.version.as_deref().unwrap_or("(version unknown)");
-            let mut fact = format!("{} {version} {}", runtime.name, runtime.flavor);
-            fact.truncate(fact.trim_end().len());
-            if runtime.workers > 0 {
-                fact.push_str(&format!(", {} workers", runtime.workers));
-            }
-            facts.push(fact);
-        }
-        facts.push(shortened(&target.exe, 44));
-        if !target.host.is_empty() {
-            facts.push(format!("on {}", target.host));
-        }
-        facts.push(report.time.start.clone());
+        let facts = facts(report);
         wrapped(&mut self.out, "", 0, &printable(&facts.join(" · ")));
     }
 
@@ -230,11 +209,7 @@ impl Page<'_> {
         let shown = self.rows(KINDS);
         for row in report.kinds.iter().take(shown) {
             let [low, high] = row.cpu_share_ci95;
-            let class = match row.class {
-                KindClass::Async => "",
-                KindClass::Blocking => " (spawn_blocking)",
-                KindClass::BlockOn => " (block_on)",
-            };
+            let class = class(row.class);
             let mut cells = vec![
                 ms(row.cpu_ms),
                 percent(row.cpu_share),
@@ -283,14 +258,7 @@ impl Page<'_> {
         if report.workers.is_empty() {
             return;
         }
-        let lag = report.lag.as_ref().map(|lag| {
-            format!(
-                "; ready tasks waited {} for a worker on average, {} in the worst second",
-                ms(lag.mean_ms),
-                ms(lag.worst_ms)
-            )
-        });
-        let about = format!("shares of the recorded time{}", lag.unwrap_or_default());
+        let about = workers(report);
         self.title("WORKERS", &about);
         let mut table = Table::new(&["busy", "stalled", "tid", "thread"]);
         let shown = self.rows(WORKERS);
@@ -307,116 +275,20 @@ impl Page<'_> {
     }
 
     fn quality(&mut self) {
-        let quality = &self.report.quality;
-        let samples = quality.samples.max(1) as f64;
-        let of = |number: u64| match number {
-            0 => "0".to_owned(),
-            _ => format!("{} ({})", count(number), percent(number as f64 / samples)),
-        };
-        let text = format!(
-            "{} samples at {} Hz: lost {}, truncated stacks {}, unsymbolized {}, task not told {}, torn {}",
-            count(quality.samples),
-            quality.rate_hz,
-            of(quality.lost),
-            of(quality.truncated),
-            percent(quality.unsymbolized_share),
-            of(quality.unidentified),
-            quality.torn
-        );
         self.title("QUALITY", "");
-        wrapped(&mut self.out, "  ", 2, &text);
-        if let Some(cost) = &quality.snapshot_ms {
-            let text = format!(
-                "{} snapshots of tasks, each in {} ({} at most): torn {}, await point not known {}",
-                count(quality.snapshots),
-                ms(cost.mean),
-                ms(cost.max),
-                count(quality.torn_tasks),
-                count(quality.unresolved)
-            );
+        for text in quality(self.report) {
             wrapped(&mut self.out, "  ", 2, &text);
         }
-        for note in &quality.notes {
+        for note in &self.report.quality.notes {
             wrapped(&mut self.out, "  note: ", 8, &printable(note));
         }
     }
 }
 
-/// What is waited for and in which function, and then where that is.
-fn wait_text(row: &WaitRow) -> [String; 2] {
-    let what = match row.waits_on.as_ref().map(|on| on.what) {
-        Some(WaitsOn::Timer) => "timer: ",
-        Some(WaitsOn::Socket) => "socket: ",
-        Some(WaitsOn::Lock) => "lock: ",
-        Some(WaitsOn::Channel) => "channel: ",
-        Some(WaitsOn::Task) => "task: ",
-        Some(WaitsOn::Io) => "io: ",
-        Some(WaitsOn::Other) | None => "",
-    };
-    let place = place(&row.stack);
-    let (function, at) = match place.split_once(" at ") {
-        Some((function, at)) => (function, format!("at {at}, ")),
-        None => (&*place, String::new()),
-    };
-    let kind = row
-        .kind
-        .as_deref()
-        .unwrap_or("a kind that could not be told");
-    [format!("{what}{function}"), format!("{at}{kind}")]
-}
-
-/// A stay. Of one that was seen in a single snapshot it is known only that it was short, and
-/// where most were not seen to end, that they are longer.
-fn stay(stayed: &StayedRow, length: f64) -> String {
-    if length <= stayed.resolution * 1.1 {
-        format!("≤ {}", ms(stayed.resolution))
-    } else if stayed.censored * 2 > stayed.count {
-        format!("> {}", ms(length))
-    } else {
-        ms(length)
-    }
-}
-
-fn spot_text(spot: &HotSpot) -> String {
-    let cause = match (spot.cause, &spot.syscall) {
-        (Cause::Cpu, _) => "computing".to_owned(),
-        (Cause::Syscall, Some(syscall)) => format!("in {syscall}"),
-        (Cause::Syscall, None) => "in the kernel".to_owned(),
-        (Cause::Fault, _) => "paging in memory".to_owned(),
-        (Cause::Preempted, _) => "not scheduled".to_owned(),
-    };
-    match &spot.culprit {
-        Some(culprit) => format!("{cause}: {}", culprit.function),
-        None => cause,
-    }
-}
-
-fn spot_details(spot: &HotSpot) -> Vec<String> {
-    let place = spot.culprit.as_ref().and_then(|culprit| {
-        let file = culprit.file.as_deref()?;
-        Some(match culprit.line {
-            Some(line) => format!("{file}:{line}"),
-            None => file.to_owned(),
-        })
-    });
-    let kind = spot
-        .kind
-        .as_deref()
-        .unwrap_or("a task that could not be told");
-    match place {
-        Some(place) => vec![format!("at {place}, polling {kind}")],
-        None => vec![format!("polling {kind}")],
-    }
-}
-
-fn ms(milliseconds: f64) -> String {
-    duration((milliseconds * 1e6).round() as u64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::ThreadRole;
+    use crate::profile::{Cause, KindClass, ThreadRole};
     use crate::report::table::WIDTH;
     use crate::sample;
 

@@ -4,11 +4,11 @@ use super::model::WorkerRow;
 use crate::profile::{Cause, Profile, State, ThreadId, ThreadRole};
 
 /// The workers of all runtimes, those held longest first.
-pub(super) fn workers(profile: &Profile) -> Vec<WorkerRow> {
+pub(super) fn workers(profile: &Profile) -> Vec<(WorkerRow, ThreadId)> {
     let times = Times::of(profile);
     let duration = profile.duration_ns.max(1) as f64;
     let share = |ns: u64| (ns as f64 / duration).min(1.0);
-    let mut rows: Vec<WorkerRow> = profile
+    let mut rows: Vec<(WorkerRow, ThreadId)> = profile
         .threads
         .iter()
         .enumerate()
@@ -16,17 +16,18 @@ pub(super) fn workers(profile: &Profile) -> Vec<WorkerRow> {
             let ThreadRole::Worker { runtime } = thread.role else {
                 return None;
             };
-            Some(WorkerRow {
+            let row = WorkerRow {
                 thread: thread.name.clone(),
                 tid: thread.tid,
                 runtime,
                 busy_share: share(times.busy(index)),
                 stalled_share: share(times.stalled[index]),
                 lag_ms: (),
-            })
+            };
+            Some((row, ThreadId::at(index)))
         })
         .collect();
-    rows.sort_by(|left, right| {
+    rows.sort_by(|(left, _), (right, _)| {
         let order = right.stalled_share.total_cmp(&left.stalled_share);
         order
             .then_with(|| right.busy_share.total_cmp(&left.busy_share))

@@ -55,7 +55,13 @@ pub(super) fn tooltip(profile: &Profile, node: &Node, total_ns: u64, scale: Scal
     if node.own_ns > 0 && node.own_ns < node.total_ns {
         tooltip.push_str(&format!(" · {} in itself", scale.time(node.own_ns)));
     }
-    tooltip.push_str(match node.sort {
+    tooltip.push_str(said_of(node.sort));
+    tooltip
+}
+
+/// What a tooltip says of a sort.
+pub(crate) fn said_of(sort: Sort) -> &'static str {
+    match sort {
         Sort::All | Sort::Group => "",
         Sort::Frame(FrameKind::Async) => " · async function",
         Sort::Frame(FrameKind::Sync) => " · function",
@@ -73,8 +79,7 @@ pub(super) fn tooltip(profile: &Profile, node: &Node, total_ns: u64, scale: Scal
         Sort::Waits(Some(WaitsOn::Task)) => " · waits for a task",
         Sort::Waits(Some(WaitsOn::Io)) => " · waits for input or output",
         Sort::Waits(Some(WaitsOn::Other)) => " · waits for something else",
-    });
-    tooltip
+    }
 }
 
 fn places(profile: &Profile, node: &Node) -> Vec<(String, u64)> {
@@ -95,7 +100,7 @@ fn places(profile: &Profile, node: &Node) -> Vec<(String, u64)> {
 ///
 /// `handler` for `app::handler`, `main::{async block#0}`, `Redis::get` and
 /// `get` for `<app::Redis as app::Store>::get`.
-pub(super) fn shorter(name: &str) -> [String; 2] {
+pub(crate) fn shorter(name: &str) -> [String; 2] {
     let parts = segments(name);
     let last = parts.last().copied().unwrap_or("");
     let mut owner = parts.len().checked_sub(2).map_or("", |index| parts[index]);

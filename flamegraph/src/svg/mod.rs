@@ -8,7 +8,7 @@ mod header;
 mod label;
 pub use label::fitting;
 mod layout;
-mod palette;
+pub(crate) mod palette;
 mod rewrite;
 
 use crate::error::Error;
@@ -18,6 +18,7 @@ use crate::profile::Profile;
 use crate::view::{Grouping, RuntimeFrames, View};
 use inferno::flamegraph::{Direction, Options, from_lines};
 use label::Scale;
+pub(crate) use label::{said_of, shorter};
 use layout::Layout;
 use rewrite::Picture;
 

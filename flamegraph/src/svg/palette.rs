@@ -32,6 +32,21 @@ pub(super) const WAITS: [(Sort, &str); 11] = [
     (Sort::Waits(Some(WaitsOn::Other)), "other"),
 ];
 
+/// The name of a sort in a legend.
+pub(crate) fn legend(sort: Sort) -> &'static str {
+    match sort {
+        Sort::All => "everything",
+        Sort::Group => "kind of task",
+        Sort::Waits(None) => "not known",
+        _ => {
+            let mut known = LEGEND.iter().chain(&WAITS);
+            known
+                .find(|(known, _)| *known == sort)
+                .map_or("", |(_, name)| name)
+        }
+    }
+}
+
 fn base(sort: Sort) -> Hsl {
     match sort {
         Sort::All => Hsl(220.0, 14.0, 90.0),
@@ -56,7 +71,7 @@ fn base(sort: Sort) -> Hsl {
 }
 
 /// The class of a box in the picture, for its style.
-pub(super) fn class(sort: Sort) -> &'static str {
+pub(crate) fn class(sort: Sort) -> &'static str {
     match sort {
         Sort::All => "all",
         Sort::Group => "group",
@@ -77,10 +92,8 @@ pub(super) fn pure(sort: Sort) -> String {
     hex(base(sort))
 }
 
-/// The colour of a box: that of its sort, a little varied by its name, so that
-/// neighbours can be told apart and a function looks the same everywhere.
-pub(super) fn color(sort: Sort, name: &str) -> String {
-    let Hsl(hue, saturation, lightness) = base(sort);
+/// By how many degrees of hue and percent of lightness boxes of a sort may differ.
+fn variation(sort: Sort) -> [f64; 2] {
     let (turn, lift) = match sort {
         Sort::All => (0.0, 0.0),
         Sort::Group => (4.0, 2.5),
@@ -91,13 +104,36 @@ pub(super) fn color(sort: Sort, name: &str) -> String {
         Sort::Waits(_) => (4.0, 3.0),
         Sort::Frame(_) => (9.0, 3.5),
     };
-    let hash = fnv(name);
-    let spread = |bits: u64| (bits & 0xff) as f64 / 127.5 - 1.0;
+    [turn, lift]
+}
+
+/// The colour of a box: that of its sort, a little varied by its name, so that
+/// neighbours can be told apart and a function looks the same everywhere.
+pub(super) fn color(sort: Sort, name: &str) -> String {
+    let Hsl(hue, saturation, lightness) = base(sort);
+    let [turn, lift] = variation(sort);
+    let spread = |byte: u8| f64::from(byte) / 127.5 - 1.0;
+    let [low, high] = shade(name);
     hex(Hsl(
-        hue + turn * spread(hash),
+        hue + turn * spread(low),
         saturation,
-        lightness + lift * spread(hash >> 8),
+        lightness + lift * spread(high),
     ))
+}
+
+/// Which shade of its sort's colour a name has: how far its hue is turned, and how light
+/// it is, both from 0 to 255.
+pub(crate) fn shade(name: &str) -> [u8; 2] {
+    let [low, high, ..] = fnv(name).to_le_bytes();
+    [low, high]
+}
+
+/// Hue (degrees), saturation and lightness (percent) of a sort, and by how much names may
+/// turn the first and lift the last.
+pub(crate) fn ink(sort: Sort) -> [f64; 5] {
+    let Hsl(hue, saturation, lightness) = base(sort);
+    let [turn, lift] = variation(sort);
+    [hue, saturation, lightness, turn, lift]
 }
 
 /// FNV-1a, folded: the same on every machine and in every release.

@@ -31,6 +31,7 @@ mod public;
 pub mod report;
 mod service;
 pub mod tasks;
+mod terminal;
 mod truth;
 mod waiting;
 
@@ -43,6 +44,7 @@ pub use found::{FoundStack, cpu_stacks, found_stalls, recorded_window};
 pub use profiler::{Profiler, Recording};
 pub use public::{NOBODY, PublicFolder};
 pub use service::RunningService;
+pub use terminal::OnTerminal;
 pub use truth::{ExpectedFrame, KindTruth, LongPoll, Planted, TaskTruth, Truth};
 pub use waiting::{AwaitFrame, CrowdTruth, LeafTruth, TaskClass, TaskState, TaskWait};
 

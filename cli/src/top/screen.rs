@@ -9,6 +9,7 @@ use ratatui::crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use std::io::{Stdout, stdout};
+use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,7 +20,10 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal, while it is ours. Dropped, it is given back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Never dropped, but let go: it would write to standard error where it cannot show the
+    /// cursor, which ends in a panic when the terminal is gone. There is nothing in it to free
+    /// but memory.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
 }
 
 impl Screen {
@@ -30,7 +34,7 @@ impl Screen {
         let terminal = Terminal::new(CrosstermBackend::new(stdout()));
         let terminal = terminal.inspect_err(|_| restore());
         Ok(Self {
-            terminal: terminal.context("cannot draw on this terminal")?,
+            terminal: ManuallyDrop::new(terminal.context("cannot draw on this terminal")?),
         })
     }
 
@@ -87,4 +91,49 @@ fn give_back_on_panic() {
             tell(panic);
         }));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::pty::openpty;
+    use nix::sys::termios::tcgetattr;
+    use std::fs::File;
+    use std::io::Read as _;
+    use std::process::Command;
+
+    /// What the other test runs on a terminal of its own.
+    #[test]
+    #[ignore = "it takes the terminal it runs on"]
+    fn a_thread_panics_beside_the_screen() {
+        let mut screen = Screen::open().expect("a terminal");
+        assert!(screen.draw(|_| ()));
+        let other = std::thread::spawn(|| panic!("on purpose"));
+        other.join().expect_err("it panicked");
+        assert!(!screen.draw(|_| ()), "it was given back");
+    }
+
+    #[test]
+    fn a_panic_in_any_thread_gives_the_terminal_back_and_is_told_there() {
+        let terminal = openpty(None, None).expect("a pseudo terminal");
+        let before = tcgetattr(&terminal.slave).expect("modes");
+        let theirs = || terminal.slave.try_clone().expect("a descriptor");
+        let child = Command::new(std::env::current_exe().expect("our own program"))
+            .args(["--ignored", "--exact", "--nocapture"])
+            .arg("top::screen::tests::a_thread_panics_beside_the_screen")
+            .stdin(theirs())
+            .stdout(theirs())
+            .stderr(theirs())
+            .status();
+        assert!(child.expect("it was started").success());
+        assert_eq!(tcgetattr(&terminal.slave).expect("modes"), before);
+        drop(terminal.slave);
+        let mut written = Vec::new();
+        // When all was read, the end is an error (pty(7)).
+        let _ = File::from(terminal.master).read_to_end(&mut written);
+        let written = String::from_utf8_lossy(&written);
+        let at = |text: &str| written.find(text).unwrap_or_else(|| panic!("{written:?}"));
+        assert!(at("\x1b[?1049h") < at("\x1b[?1049l"));
+        assert!(at("\x1b[?1049l") < at("on purpose") && at("\x1b[?25h") < at("on purpose"));
+    }
 }

@@ -131,3 +131,72 @@ impl Accumulated {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORKER: Tid = Tid(7);
+    const BRIEF: Tid = Tid(8);
+
+    fn at(seconds: u64) -> Nanos {
+        Nanos(seconds * SECOND)
+    }
+
+    /// A worker that is on a CPU from the first second on, and a thread that was there for
+    /// the first and ended.
+    fn accumulated() -> Accumulated {
+        let mut seen = Accumulated::new(Nanos::ZERO);
+        for tid in [WORKER, BRIEF] {
+            seen.thread(tid);
+            seen.switch_in(tid, Nanos::ZERO);
+        }
+        seen.thread_ends(BRIEF, at(1));
+        seen
+    }
+
+    fn look_back(seen: &mut Accumulated, from: u64, now: u64) -> Kept {
+        seen.settle(at(now));
+        seen.forget(from as u32);
+        seen.since(from as u32, at(from), Quality::default())
+    }
+
+    #[test]
+    fn a_thread_that_goes_on_running_has_its_time_and_none_twice() {
+        let mut seen = accumulated();
+        for now in 1..20 {
+            let from = u64::saturating_sub(now, 5);
+            let kept = look_back(&mut seen, from, now);
+            let worker = &kept.threads[&WORKER];
+            let total: u64 = worker.on_cpu.values().map(|time| time.0).sum();
+            assert_eq!(total, (now - from) * SECOND);
+            assert_eq!(
+                worker.on_cpu.keys().next(),
+                Some(&0),
+                "seconds are counted anew"
+            );
+        }
+    }
+
+    #[test]
+    fn a_thread_that_ended_is_forgotten_with_its_last_second() {
+        let mut seen = accumulated();
+        assert!(look_back(&mut seen, 0, 3).threads.contains_key(&BRIEF));
+        let later = look_back(&mut seen, 2, 3).threads;
+        assert!(!later.contains_key(&BRIEF) && later.contains_key(&WORKER));
+    }
+
+    #[test]
+    fn quality_is_that_of_the_while() {
+        let mut marks = Marks::default();
+        let quality = |samples| Quality {
+            samples,
+            ..Quality::default()
+        };
+        let mut since = |begin, now, samples| marks.since(at(begin), at(now), quality(samples));
+        assert_eq!(since(0, 5, 500).samples, 500);
+        assert_eq!(since(0, 10, 900).samples, 900);
+        assert_eq!(since(5, 15, 1000).samples, 500);
+        assert_eq!(since(11, 20, 1300).samples, 400);
+    }
+}

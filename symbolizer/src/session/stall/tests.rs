@@ -187,3 +187,41 @@ fn half_of_the_work_is_done_without_the_pauses() {
     assert_eq!(middle(&[pause(4, 8), pause(20, 30)]), ms(3));
     assert_eq!(middle(&[pause(0, 6)]), ms(8));
 }
+
+/// A worker that polls one task for 40 ms, then sleeps in the next, which goes on.
+fn held_twice() -> Stalls {
+    let mut stalls = stalls();
+    stalls.pulse(WORKER, ms(0), task(1, 1));
+    for time in (2..=40).step_by(2) {
+        stalls.pulse(WORKER, ms(time), task(2, 2));
+    }
+    stalls.pulse(WORKER, ms(42), task(3, 3));
+    stalls.switch_out(WORKER, ms(42), SwitchReason::Waiting);
+    stalls.off_stack(WORKER, ms(42), asleep(5, 3));
+    stalls
+}
+
+#[test]
+fn a_poll_that_goes_on_is_told_as_far_as_it_was_seen_and_told_anew_when_it_is_longer() {
+    let mut stalls = held_twice();
+    let lengths = |found: Vec<Stall>| -> Vec<u64> {
+        found
+            .iter()
+            .map(|stall| stall.duration.0 / 1_000_000)
+            .collect()
+    };
+    assert_eq!(lengths(stalls.since(ms(0), ms(92))), [40, 50]);
+    assert_eq!(lengths(stalls.since(ms(0), ms(142))), [40, 100]);
+    stalls.switch_in(WORKER, ms(152));
+    stalls.pulse(WORKER, ms(154), task(1, 4));
+    assert_eq!(lengths(stalls.since(ms(0), ms(200))), [40, 110]);
+}
+
+#[test]
+fn what_ended_before_is_forgotten_and_what_began_before_is_cut() {
+    let mut stalls = held_twice();
+    let found = stalls.since(ms(60), ms(92));
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].start, found[0].duration), (ms(60), ms(32)));
+    assert_eq!(stalls.count(), 0);
+}

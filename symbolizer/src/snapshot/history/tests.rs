@@ -361,3 +361,55 @@ proptest! {
         }
     }
 }
+
+/// A snapshot at a tenth of a second in which so many tasks sleep.
+fn sleepers(tenth: u64, tasks: u64) -> Snapshot {
+    Snapshot {
+        time: Nanos(tenth * PERIOD),
+        tasks: (0..tasks)
+            .map(|id| waiting(id, id, SLEEP, Detail::Deadline(Nanos(1))))
+            .collect(),
+        ..Snapshot::default()
+    }
+}
+
+#[test]
+fn of_a_long_watch_the_last_seconds_are_told() {
+    let table = table();
+    let mut recent = Recent::new(Nanos(0), Nanos(2_000_000_000));
+    for tenth in 0..100 {
+        recent.take(&sleepers(tenth, if tenth < 50 { 9 } else { 4 }), &table);
+    }
+    let end = Nanos(9_950_000_000);
+    let told = recent.waiting(&table, end);
+    assert_eq!(recent.since(), Nanos(7_000_000_000));
+    assert_eq!(told.quality.snapshots, 30);
+    assert_eq!(
+        (told.places.len(), told.places[0].first, told.places[0].last),
+        (1, 4, 4)
+    );
+    let waited: u64 = told.sums.iter().map(|sum| sum.time.0).sum();
+    assert_eq!(waited, 4 * told.quality.covered.0);
+    let covered = told.quality.covered.0 as f64 / 1e9;
+    assert!((covered - 2.95).abs() < 0.1, "{covered}");
+    assert_eq!(told.moments.first().map(|moment| moment.second), Some(0));
+    assert_eq!(told.kinds[0].alive.0, waited);
+}
+
+#[test]
+fn a_population_that_grew_is_seen_to() {
+    let table = table();
+    let mut recent = Recent::new(Nanos(0), Nanos(5_000_000_000));
+    for tenth in 0..30 {
+        recent.take(&sleepers(tenth, 10 + tenth), &table);
+    }
+    let told = recent.waiting(&table, Nanos(3_000_000_000));
+    assert_eq!((told.places[0].first, told.places[0].last), (10, 39));
+}
+
+#[test]
+fn before_the_first_snapshot_nothing_is_told() {
+    let told = Recent::new(Nanos(7), Nanos(5)).waiting(&table(), Nanos(9));
+    assert_eq!(told.quality.snapshots, 0);
+    assert!(told.sums.is_empty() && told.places.is_empty());
+}

@@ -31,6 +31,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Watch what a process does, live on the terminal
     Top(TopArgs),
+    /// Make one profile of several: of replicas of a service, or of runs
+    Merge(MergeArgs),
     /// Say what a process will show, why not more, and how to get it
     Doctor(DoctorArgs),
     /// Watch a small service of our own, and leave all there is to look at
@@ -260,6 +262,23 @@ fn between<const LEAST: u64, const MOST: u64>(text: &str) -> Result<Duration, St
         humantime::format_duration(most),
     );
     Err(format!("it is to be from {least} to {most}"))
+}
+
+/// `awaitscope merge`.
+#[derive(Debug, Args)]
+pub struct MergeArgs {
+    /// Profiles or captures that `record` wrote
+    ///
+    /// Those recorded at the same time are taken for replicas, whose tasks add up at each moment;
+    /// those recorded one after the other for runs, whose tasks are told as their mean.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Where the merged profile goes, `-` for standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// A separate debug file of one of their binaries, for captures
+    #[arg(long, value_name = "FILE")]
+    pub debug_file: Vec<PathBuf>,
 }
 
 /// `awaitscope doctor`.

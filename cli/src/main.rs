@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Report(args) => commands::report::run(&args),
         Command::Export(args) => commands::export::run(&args),
         Command::Top(args) => top::run(&args),
+        Command::Merge(args) => commands::merge::run(&args),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Demo(args) => commands::demo::run(&args),
         Command::DemoService => demo::service::run(),

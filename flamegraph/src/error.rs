@@ -96,6 +96,31 @@ pub enum Error {
         /// Why it has no place for it, and what to do.
         why: &'static str,
     },
+    /// There is nothing to merge.
+    #[error("there is no profile to merge")]
+    NothingToMerge,
+    /// Two recordings of one process at one time count its time twice.
+    #[error(
+        "two of these are recordings of process {pid} on {host:?} at the same time: merged, its \
+         time would count twice; leave one away"
+    )]
+    SameProcess {
+        /// The process.
+        pid: u32,
+        /// Its machine.
+        host: String,
+    },
+    /// A merged profile does not know any more when each of its parts was.
+    #[error("one of these was merged already: merge the recordings that it was made of")]
+    Merged,
+    /// More recordings than one profile can name.
+    #[error("these are {count} recordings, and at most {limit} can be merged into one")]
+    TooManyRecordings {
+        /// How many.
+        count: usize,
+        /// How many can be.
+        limit: usize,
+    },
     /// A name that stands for nothing.
     #[error("there is no {what} `{name}`; there are: {known}")]
     UnknownName {

@@ -13,6 +13,7 @@
 //!   by what a frame is, with the machinery between async functions folded away.
 //! - [`Report`] says it in numbers and sentences: who used the CPU and how sure
 //!   that is, which lines held the workers and what to do about it.
+//! - [`merge`] makes one profile of several: replicas of a service, or runs.
 //! - [`Export`] writes it in the formats of other tools.
 //!
 //! # What you bring
@@ -34,6 +35,7 @@ mod error;
 mod export;
 mod fold;
 mod html;
+mod merge;
 mod output;
 mod path;
 pub mod printable;
@@ -51,10 +53,12 @@ pub use error::Error;
 pub use export::{Export, ExportOptions, Format};
 pub use fold::{Branch, branches};
 pub use html::html;
+pub use merge::merge;
 pub use output::save;
 pub use profile::{
-    Cause, FrameId, Kind, KindClass, KindId, Profile, Quality, RecordingOptions, RuntimeInfo,
-    StackId, Stall, State, Target, Task, TaskId, Thread, ThreadId, ThreadRole, WeightKey,
+    Cause, FrameId, Kind, KindClass, KindId, Profile, Quality, Recorded, RecordingOptions,
+    RuntimeInfo, StackId, Stall, State, Target, Task, TaskId, Thread, ThreadId, ThreadRole,
+    WeightKey,
 };
 pub use record::profile_of;
 pub use report::{Color, KindNow, QualityNow, Report, StallNow, WaitNow, Window, WorkerNow};

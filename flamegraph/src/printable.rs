@@ -100,6 +100,14 @@ pub fn number(mean: f64) -> String {
     }
 }
 
+/// A sampling rate; zero where there are several, in a merged profile.
+pub(crate) fn rate(hz: u32) -> String {
+    match hz {
+        0 => "at several rates".to_owned(),
+        hz => format!("at {hz} Hz"),
+    }
+}
+
 /// A share as a percentage.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;

@@ -4,6 +4,7 @@ pub mod demo;
 pub mod doctor;
 pub mod export;
 pub mod flamegraph;
+pub mod merge;
 pub mod record;
 pub mod report;
 pub mod tasks;

@@ -44,7 +44,7 @@ fn in_file(file: &Path, args: &TasksArgs) -> Result<(Target, TaskList)> {
         Some(list) => Ok((profile.target, list)),
         None => bail!(
             "{} holds no tasks: it was recorded without snapshots (--snapshot-rate 0), of a process whose \
-             memory could not be read, or by an older version",
+             memory could not be read, by an older version, or is merged of several",
             file.display()
         ),
     }

@@ -7,7 +7,7 @@ mod timeline;
 
 use crate::profile::{
     FrameId, KindClass, KindId, Profile, Quality, RecordingOptions, RuntimeInfo, StackId, Stall,
-    Target, TaskId, ThreadId, ThreadRole, Waiting, WeightKey, limits,
+    StallSum, Target, TaskId, Thread, ThreadId, ThreadRole, Waiting, WeightKey, limits,
 };
 use awaitscope_symbolizer::Frame;
 use stacks::Stacks;
@@ -99,6 +99,21 @@ impl ProfileBuilder {
         self.threads.thread(tid, name, role)
     }
 
+    /// The id of a thread of another process, whose number another thread may have too.
+    pub(crate) fn add_thread(&mut self, thread: Thread) -> ThreadId {
+        self.threads.add(thread)
+    }
+
+    /// Counts tasks that another profile did not keep one by one.
+    pub(crate) fn add_unlisted(&mut self, kind: KindId, tasks: u64) {
+        self.tasks.add_unlisted(kind, tasks);
+    }
+
+    /// Adds stalls that another profile kept only as a sum.
+    pub(crate) fn add_stall_sum(&mut self, sum: StallSum) {
+        self.stalls.add_sum(sum);
+    }
+
     /// Adds time that began at `at_ns`, and how many samples told of it.
     pub fn add_weight(&mut self, key: WeightKey, at_ns: u64, ns: u64, samples: u32) {
         self.timeline.add_weight(key, at_ns, ns, samples);
@@ -186,6 +201,7 @@ impl ProfileBuilder {
             stalls,
             quality: self.quality,
             last_tasks: None,
+            recordings: Vec::new(),
             strings,
             frames,
             stacks,

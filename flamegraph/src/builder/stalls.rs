@@ -12,6 +12,13 @@ type Likeness = (
     Option<StackId>,
 );
 
+/// What is summed of stalls.
+struct Totals {
+    count: u64,
+    total_ns: u64,
+    max_ns: u64,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Stalls {
     kept: Vec<Stall>,
@@ -29,30 +36,54 @@ impl Stalls {
         }
         let heaviest = stall.stacks.iter().max_by_key(|&&(_, ns)| ns);
         let stack = heaviest.map(|&(stack, _)| stack);
-        let likeness = (
-            stall.kind,
-            stall.thread,
-            stall.cause,
-            stall.syscall.clone(),
-            stack,
+        let likeness = (stall.kind, stall.thread, stall.cause, stall.syscall, stack);
+        self.sum(
+            likeness,
+            Totals {
+                count: 1,
+                total_ns: stall.duration_ns,
+                max_ns: stall.duration_ns,
+            },
         );
+    }
+
+    /// Adds stalls that another profile kept only as a sum.
+    pub(super) fn add_sum(&mut self, sum: StallSum) {
+        let total_ns = sum.total_ns.min(limits::TIME - self.total_ns);
+        self.total_ns += total_ns;
+        let likeness = (sum.kind, sum.thread, sum.cause, sum.syscall, sum.stack);
+        self.sum(
+            likeness,
+            Totals {
+                count: sum.count,
+                total_ns,
+                max_ns: sum.max_ns,
+            },
+        );
+    }
+
+    fn sum(&mut self, likeness: Likeness, totals: Totals) {
         if self.sums.len() >= limits::STALLS && !self.sums.contains_key(&likeness) {
-            self.uncounted += 1;
+            self.uncounted = self.uncounted.saturating_add(totals.count);
             return;
         }
-        let sum = self.sums.entry(likeness).or_insert_with(|| StallSum {
-            kind: stall.kind,
-            thread: stall.thread,
-            cause: stall.cause,
-            syscall: stall.syscall,
-            stack,
-            count: 0,
-            total_ns: 0,
-            max_ns: 0,
-        });
-        sum.count += 1;
-        sum.total_ns += stall.duration_ns;
-        sum.max_ns = sum.max_ns.max(stall.duration_ns);
+        let (kind, thread, cause, _, stack) = likeness;
+        let sum = self
+            .sums
+            .entry(likeness)
+            .or_insert_with_key(|likeness| StallSum {
+                kind,
+                thread,
+                cause,
+                syscall: likeness.3.clone(),
+                stack,
+                count: 0,
+                total_ns: 0,
+                max_ns: 0,
+            });
+        sum.count = sum.count.saturating_add(totals.count);
+        sum.total_ns += totals.total_ns;
+        sum.max_ns = sum.max_ns.max(totals.max_ns);
     }
 
     /// Keeps the heaviest stacks only, and all times within bounds.

@@ -76,6 +76,12 @@ impl Tasks {
         self.kinds[kind.index()].tasks_unlisted += 1;
     }
 
+    /// Counts tasks that another profile did not keep one by one.
+    pub(super) fn add_unlisted(&mut self, kind: KindId, tasks: u64) {
+        let unlisted = &mut self.kinds[kind.index()].tasks_unlisted;
+        *unlisted = unlisted.saturating_add(tasks);
+    }
+
     pub(super) fn count(&self) -> u64 {
         (self.tasks.len() + self.unlisted.len()) as u64
     }
@@ -127,6 +133,16 @@ impl Threads {
         });
         self.ids.insert(tid, id);
         id
+    }
+
+    /// A thread of its own, though another may have the same number: that of another process.
+    pub(super) fn add(&mut self, thread: Thread) -> ThreadId {
+        if self.threads.len() + 1 >= limits::THREADS {
+            self.cut = true;
+            return self.thread(0, "[other threads]", ThreadRole::Other);
+        }
+        self.threads.push(thread);
+        ThreadId::at(self.threads.len() - 1)
     }
 
     pub(super) fn remark(&self, notes: &mut Vec<String>) {

@@ -54,7 +54,8 @@ impl<'a> Speedscope<'a> {
         let target = &self.profile.target;
         File {
             schema: "https://www.speedscope.app/file-format-schema.json",
-            name: printable(&format!("{} (pid {}): {what}", target.name, target.pid)).into_owned(),
+            name: printable(&format!("{} ({}): {what}", target.name, target.process()))
+                .into_owned(),
             exporter: concat!("awaitscope ", env!("CARGO_PKG_VERSION")),
             active_profile_index: 0,
             shared: Shared {

@@ -54,6 +54,8 @@ pub(crate) const CIRCLES: usize = 256;
 pub(crate) const LINKS: usize = 256;
 /// Named series.
 pub(crate) const SERIES: usize = 1024;
+/// Recordings that one profile is merged from.
+pub(crate) const RECORDINGS: usize = 1024;
 /// Sentences about the quality.
 pub(crate) const NOTES: usize = 1000;
 

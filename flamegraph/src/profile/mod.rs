@@ -55,6 +55,13 @@ pub struct Profile {
     /// The tasks as they were at its end, if they were looked at.
     #[serde(default)]
     pub last_tasks: Option<TaskList>,
+    /// What it was merged from; empty for a single recording.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "bounded::<_, _, { limits::RECORDINGS }>"
+    )]
+    pub recordings: Vec<Recorded>,
 
     #[serde(deserialize_with = "bounded::<_, _, { limits::STRINGS }>")]
     pub(crate) strings: Vec<Arc<str>>,
@@ -77,7 +84,7 @@ pub struct Profile {
 /// The recorded process.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Target {
-    /// Its number.
+    /// Its number; zero for several processes together.
     pub pid: u32,
     /// Its short name.
     pub name: String,
@@ -89,6 +96,27 @@ pub struct Target {
     pub host: String,
     /// How it was started.
     pub command_line: Vec<String>,
+}
+
+/// One of the recordings that a profile was merged from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// What was recorded.
+    pub target: Target,
+    /// When it began, in nanoseconds since 1970.
+    pub start_unix_ns: u64,
+    /// How long it took.
+    pub duration_ns: u64,
+}
+
+impl Target {
+    /// Its number in words: `pid 1`, or that there are several, in a merged profile.
+    pub(crate) fn process(&self) -> String {
+        match self.pid {
+            0 => "several processes".to_owned(),
+            pid => format!("pid {pid}"),
+        }
+    }
 }
 
 /// One async runtime of the process.
@@ -109,7 +137,7 @@ pub struct RuntimeInfo {
 /// How a recording was made.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RecordingOptions {
-    /// Samples per second of CPU time.
+    /// Samples per second of CPU time; zero where recordings of several rates were merged.
     pub rate_hz: u32,
     /// How long a poll may hold its worker before it is a stall.
     pub stall_threshold_ns: u64,

@@ -3,7 +3,7 @@
 use super::model::{HotSpot, PlaceRow, Report, StayedRow, WaitRow};
 use super::table::shortened;
 use super::trouble::place;
-use crate::printable::{count, duration, percent};
+use crate::printable::{count, duration, percent, rate};
 use crate::profile::{Cause, KindClass};
 use awaitscope_symbolizer::snapshot::WaitsOn;
 use serde::Serialize;
@@ -13,8 +13,8 @@ pub(super) fn head(report: &Report) -> String {
     let target = &report.target;
     let name = shortened(&target.name, 40);
     let head = format!(
-        "{name} (pid {})  {} recorded, {} on CPU",
-        target.pid,
+        "{name} ({})  {} recorded, {} on CPU",
+        target.process(),
         ms(report.time.duration_s * 1e3),
         ms(report.cpu.total_ms)
     );
@@ -72,9 +72,9 @@ pub(super) fn quality(report: &Report) -> Vec<String> {
         _ => format!("{} ({})", count(number), percent(number as f64 / samples)),
     };
     let mut said = vec![format!(
-        "{} samples at {} Hz: lost {}, truncated stacks {}, unsymbolized {}, task not told {}, torn {}",
+        "{} samples {}: lost {}, truncated stacks {}, unsymbolized {}, task not told {}, torn {}",
         count(quality.samples),
-        quality.rate_hz,
+        rate(quality.rate_hz),
         of(quality.lost),
         of(quality.truncated),
         percent(quality.unsymbolized_share),

@@ -262,8 +262,14 @@ fn stuck(seen: &Seen<'_>, wait: &Told<'_>) -> Option<Finding> {
     };
     let kind = printable(wait.kind.unwrap_or("a kind not known"));
     let mut text = format!(
-        "{tasks} of {kind} {were} seen waiting in each of {} snapshots {why}, in {}",
-        count(seen.profile.quality.snapshots),
+        "{tasks} of {kind} {were} seen waiting in {} {why}, in {}",
+        match seen.profile.recordings.len() {
+            0 => format!(
+                "each of {} snapshots",
+                count(seen.profile.quality.snapshots)
+            ),
+            _ => "every snapshot of their recording".to_owned(),
+        },
         place(wait.stack)
     );
     if !named.is_empty() {

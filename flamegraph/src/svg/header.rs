@@ -2,7 +2,7 @@
 
 use super::{WIDTH, palette};
 use crate::fold::Sort;
-use crate::printable::{count, duration, percent, printable, task_seconds, tasks};
+use crate::printable::{count, duration, percent, printable, rate, task_seconds, tasks};
 use crate::profile::Profile;
 use crate::view::{Grouping, RuntimeFrames, View};
 use awaitscope_symbolizer::FrameKind;
@@ -68,10 +68,7 @@ pub(super) fn texts(profile: &Profile, view: View, total_ns: u64) -> Vec<Text> {
 
 fn facts(profile: &Profile, view: View, total_ns: u64) -> String {
     let target = &profile.target;
-    let mut facts = vec![
-        printable(&target.exe).into_owned(),
-        format!("pid {}", target.pid),
-    ];
+    let mut facts = vec![printable(&target.exe).into_owned(), target.process()];
     facts.retain(|fact| !fact.is_empty());
     for runtime in profile.runtimes.iter().take(2) {
         let version = runtime.version.as_deref().unwrap_or("");
@@ -99,9 +96,9 @@ fn facts(profile: &Profile, view: View, total_ns: u64) -> String {
     }
     if view != View::Wait {
         facts.push(format!(
-            "{} samples at {} Hz",
+            "{} samples {}",
             count(profile.quality.samples),
-            profile.options.rate_hz
+            rate(profile.options.rate_hz)
         ));
     }
     if matches!(view, View::Wait | View::Wall) {

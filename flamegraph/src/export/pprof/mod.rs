@@ -177,9 +177,9 @@ impl Exporter for Pprof<'_> {
 fn summary(profile: &Profile) -> String {
     let (target, quality) = (&profile.target, &profile.quality);
     format!(
-        "awaitscope: {} (pid {}), {} samples ({} lost, {} cut off), {} snapshots",
+        "awaitscope: {} ({}), {} samples ({} lost, {} cut off), {} snapshots",
         target.name,
-        target.pid,
+        target.process(),
         quality.samples,
         quality.lost,
         quality.truncated,

@@ -1,5 +1,9 @@
 //! What can be typed.
 
+mod diff;
+
+pub use diff::{DiffArgs, DiffFormatArg};
+
 use awaitscope_flamegraph::{Format, Grouping, View};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -33,6 +37,8 @@ pub enum Command {
     Top(TopArgs),
     /// Make one profile of several: of replicas of a service, or of runs
     Merge(MergeArgs),
+    /// Say what changed between two releases, and how sure that is
+    Diff(DiffArgs),
     /// Say what a process will show, why not more, and how to get it
     Doctor(DoctorArgs),
     /// Watch a small service of our own, and leave all there is to look at

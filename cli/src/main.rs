@@ -23,6 +23,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
+        Command::Diff(args) => return ended(commands::diff::run(&args)),
         Command::Record(args) => commands::record::run(args),
         Command::Tasks(args) => commands::tasks::run(&args),
         Command::Flamegraph(args) => commands::flamegraph::run(&args),
@@ -34,11 +35,12 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::run(&args),
         Command::DemoService => demo::service::run(),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::error(&error);
-            ExitCode::FAILURE
-        }
-    }
+    ended(done.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(done: anyhow::Result<ExitCode>) -> ExitCode {
+    done.unwrap_or_else(|error| {
+        output::error(&error);
+        ExitCode::FAILURE
+    })
 }

@@ -72,6 +72,12 @@ pub enum Error {
         /// The grouping that was asked for.
         grouping: Grouping,
     },
+    /// A side of a comparison has no recording.
+    #[error("there is no recording of the {side} to compare")]
+    NothingToCompare {
+        /// `base` or `new`.
+        side: &'static str,
+    },
     /// There is nothing to draw.
     #[error(
         "this profile has no samples on a CPU: the target slept all the while, or ended at once"

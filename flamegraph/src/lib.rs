@@ -31,6 +31,7 @@
 
 mod advice;
 mod builder;
+mod diff;
 mod error;
 mod export;
 mod fold;
@@ -49,6 +50,7 @@ mod tasks;
 mod view;
 
 pub use builder::ProfileBuilder;
+pub use diff::{Diff, DiffOptions, Minimum, Normalization, Rule, RuleError, Verdict};
 pub use error::Error;
 pub use export::{Export, ExportOptions, Format};
 pub use fold::{Branch, branches};

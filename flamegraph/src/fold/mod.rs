@@ -10,6 +10,7 @@ mod branches;
 mod drawn;
 mod groups;
 mod over_time;
+mod traced;
 
 use crate::error::Error;
 use crate::profile::{Profile, StackId, StringId};
@@ -22,6 +23,7 @@ use groups::{Group, Groups};
 pub(crate) use groups::{kind_name, with_class};
 pub(crate) use over_time::{OverTime, fold_over_time};
 use std::collections::HashMap;
+pub(crate) use traced::{Traced, trace};
 
 const RUNTIME: Sort = Sort::Frame(FrameKind::Runtime);
 

@@ -17,11 +17,12 @@ mod waits;
 mod window;
 mod workers;
 
+pub(crate) use clock::rfc3339;
 pub(crate) use hotspots::Blame;
 pub use model::Report;
 pub(crate) use origins::{Extent, Origins};
 pub(crate) use said::Said;
-pub(crate) use table::{Ink, WIDTH, shortened, wrapped};
+pub(crate) use table::{Ink, Table, WIDTH, shortened, wrapped};
 pub use text::Color;
 pub(crate) use window::OUTSIDE;
 pub use window::{KindNow, QualityNow, StallNow, WaitNow, Window, WorkerNow};
@@ -61,7 +62,7 @@ impl Report {
             target: profile.target.clone(),
             runtimes: profile.runtimes.clone(),
             time: Time {
-                start: clock::rfc3339(profile.start_unix_ns),
+                start: rfc3339(profile.start_unix_ns),
                 duration_s: profile.duration_ns as f64 / 1e9,
             },
             quality: quality(profile),

@@ -45,26 +45,26 @@ impl Color {
 }
 
 /// Rows of right-aligned numbers, each with a text of any length at its end.
-pub(super) struct Table {
+pub(crate) struct Table {
     heads: Vec<&'static str>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table with these columns, of which the last is the text.
-    pub(super) fn new(heads: &[&'static str]) -> Self {
+    pub(crate) fn new(heads: &[&'static str]) -> Self {
         Self {
             heads: heads.to_vec(),
             rows: Vec::new(),
         }
     }
 
-    pub(super) fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
     /// Writes the table two spaces in.
-    pub(super) fn write(&self, out: &mut String, color: Color) {
+    pub(crate) fn write(&self, out: &mut String, color: Color) {
         let numbers = self.heads.len().saturating_sub(1);
         let width = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));

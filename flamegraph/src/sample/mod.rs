@@ -1,5 +1,6 @@
 //! A made-up recording that looks like a real one, for the tests.
 
+pub(crate) mod release;
 pub(crate) mod waits;
 
 use crate::{

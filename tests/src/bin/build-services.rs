@@ -17,7 +17,9 @@ fn main() -> Result<()> {
             timed(ServiceBuild::new(service).flavour(flavour))?;
         }
     }
-    for service in ["single", "actix", "http", "plain", "churn", "crowd"] {
+    for service in [
+        "single", "actix", "http", "plain", "churn", "crowd", "release",
+    ] {
         timed(ServiceBuild::new(service))?;
     }
     println!("{:6.1} s in all", begin.elapsed().as_secs_f64());

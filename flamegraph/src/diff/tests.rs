@@ -1,0 +1,294 @@
+//! Stories of two releases.
+
+use super::chance::Chance;
+use super::*;
+use crate::diff::model::{Of, PartOf};
+use crate::sample::release::Release;
+
+fn compared(base: &Profile, new: &Profile) -> Diff {
+    let sides = [std::slice::from_ref(base), std::slice::from_ref(new)];
+    Diff::of(sides[0], sides[1], &DiffOptions::default(), &[]).unwrap()
+}
+
+fn leading(diff: &Diff) -> Vec<&Change> {
+    diff.changes
+        .iter()
+        .filter(|change| change.leading)
+        .collect()
+}
+
+/// Of so many pairs, those that `fits` says yes to; prints some of the others.
+fn pairs(count: u64, base: &Release, new: &Release, fits: impl Fn(&Diff) -> bool) -> usize {
+    let mut chance = Chance(count);
+    let fitting = (0..count).filter(|pair| {
+        let diff = compared(&base.record(&mut chance), &new.record(&mut chance));
+        let fits = fits(&diff);
+        if !fits {
+            println!("pair {pair}: {:?} {:#?}", diff.verdict, diff.reasons);
+        }
+        fits
+    });
+    fitting.count()
+}
+
+#[test]
+fn of_the_same_release_nothing_changed_in_95_of_100_pairs() {
+    let usual = Release::usual();
+    let nothing = |diff: &Diff| {
+        leading(diff).is_empty() && diff.changes.iter().all(|change| !change.significant)
+    };
+    let unchanged = pairs(100, &usual, &usual, nothing);
+    assert!(unchanged >= 95, "{unchanged}");
+}
+
+#[test]
+fn a_function_that_costs_a_fifth_more_is_first_in_95_of_100_pairs() {
+    let usual = Release::usual();
+    let found = pairs(
+        100,
+        &usual,
+        &usual.clone().times("app::parse", 1.2),
+        |diff| {
+            diff.verdict == Verdict::Regressed
+                && diff.changes[0].function == "app::parse"
+                && diff.changes[0].fate == Fate::Grown
+        },
+    );
+    assert!(found >= 95, "{found}");
+}
+
+#[test]
+fn a_new_stall_and_a_new_await_point_are_first_in_95_of_100_pairs() {
+    let usual = Release::usual();
+    let stall = "async user app::serve @ src/main.rs:10 | async user app::handler @ src/main.rs:20 | sync user app::log @ src/log.rs:3";
+    let found = pairs(
+        100,
+        &usual,
+        &usual.clone().and_stalls(stall, 2.0, 20.0),
+        |diff| {
+            let first = &diff.changes[0];
+            (first.view, &*first.function, first.fate) == ("stall", "app::log", Fate::Appeared)
+        },
+    );
+    assert!(found >= 95, "stalls: {found}");
+    let wait = "async user app::serve @ src/main.rs:10 | async user app::audit @ src/audit.rs:10 | leaf library tokio::time::Sleep @ tokio/src/sleep.rs:1";
+    let found = pairs(100, &usual, &usual.clone().and_waits(wait, 0.8), |diff| {
+        let first = &diff.changes[0];
+        (first.view, first.fate) == ("wait", Fate::Appeared)
+            && first.function.contains("app::audit")
+    });
+    assert!(found >= 95, "await points: {found}");
+}
+
+fn record(release: &Release, seed: u64) -> Profile {
+    release.record(&mut Chance(seed))
+}
+
+#[test]
+fn a_release_compared_with_itself_has_no_changes() {
+    let profile = record(&Release::usual(), 1);
+    let diff = compared(&profile, &profile);
+    assert_eq!(diff.verdict, Verdict::Unchanged);
+    assert!(
+        diff.changes
+            .iter()
+            .all(|change| !change.significant && change.value.delta == 0.0)
+    );
+    assert!(diff.moved.is_empty());
+}
+
+#[test]
+fn the_other_way_round_everything_is_the_other_way_round() {
+    let usual = Release::usual();
+    let changed = usual
+        .clone()
+        .times("app::parse", 1.4)
+        .renamed("app::check", "app::verify")
+        .and_stalls(
+            "async user app::serve @ src/main.rs:10 | sync user app::log @ src/log.rs:3",
+            2.0,
+            20.0,
+        );
+    let (base, new) = (record(&usual, 1), record(&changed, 2));
+    let (there, back) = (compared(&base, &new), compared(&new, &base));
+    let mut seen = 0;
+    for change in &there.changes {
+        let other = back
+            .changes
+            .iter()
+            .find(|other| key(other) == key(change))
+            .unwrap();
+        assert_eq!(
+            change.value.delta, -other.value.delta,
+            "{change:#?} {other:#?}"
+        );
+        assert!(
+            (change.value.p - other.value.p).abs() <= 1e-9 * change.value.p,
+            "{change:#?} {other:#?}"
+        );
+        assert_eq!(
+            (change.significant, change.leading, change.moved),
+            (other.significant, other.leading, other.moved)
+        );
+        seen += usize::from(change.leading);
+    }
+    assert!(seen >= 3, "{seen}");
+    assert_eq!(there.changes.len(), back.changes.len());
+    assert_eq!(back.verdict, Verdict::Improved);
+}
+
+#[test]
+fn what_others_grew_by_is_no_improvement() {
+    let usual = Release::usual();
+    let diff = compared(
+        &record(&usual, 3),
+        &record(&usual.clone().times("app::parse", 2.0), 4),
+    );
+    let shrunk: Vec<_> = diff
+        .changes
+        .iter()
+        .filter(|change| change.fate == Fate::Shrunk)
+        .collect();
+    assert!(shrunk.is_empty(), "{shrunk:#?}");
+    let render = diff
+        .changes
+        .iter()
+        .find(|change| change.function == "app::render")
+        .unwrap();
+    assert!(
+        render.value.delta < -0.01 && !render.significant,
+        "{render:#?}"
+    );
+    let [low, high] = render.value.ratio_ci95.unwrap();
+    assert!(low < 1.0 && 1.0 < high, "{render:#?}");
+    let parse = &diff.changes[0];
+    assert!((parse.value.ratio.unwrap() - 2.0).abs() < 0.2, "{parse:#?}");
+}
+
+#[test]
+fn callers_grow_too_but_are_no_changes_of_their_own() {
+    let usual = Release::usual();
+    let diff = compared(
+        &record(&usual, 5),
+        &record(&usual.clone().times("app::parse", 1.5), 6),
+    );
+    let leading: Vec<&str> = leading(&diff)
+        .iter()
+        .map(|change| &*change.function)
+        .collect();
+    assert_eq!(leading, ["app::parse"]);
+    let handler = diff.changes.iter().find(|change| {
+        (&*change.function, change.part) == ("app::handler", Some(PartOf::Inclusive))
+    });
+    assert!(handler.unwrap().significant);
+    assert!(diff.to_json().contains("\"function\": \"json::read\""));
+}
+
+#[test]
+fn rates_and_durations_make_no_difference() {
+    let usual = Release::usual();
+    let (mut slow, mut long) = (usual.clone(), usual.clone());
+    slow.rate_hz = 199;
+    long.seconds = 75;
+    let base = record(&usual, 7);
+    for other in [record(&slow, 8), record(&long, 9)] {
+        let diff = compared(&base, &other);
+        assert!(leading(&diff).is_empty(), "{:#?}", diff.reasons);
+    }
+}
+
+#[test]
+fn twice_the_load_is_no_change() {
+    let usual = Release::usual();
+    let mut busy = usual.clone();
+    busy.load = 1.8;
+    let mut twice = compared(&record(&usual, 7), &record(&busy, 8));
+    twice.changes.retain(|change| change.view == "cpu");
+    assert!(leading(&twice).is_empty(), "{:#?}", twice.reasons);
+    assert!(
+        twice
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("--normalize wall")),
+        "{:?}",
+        twice.warnings
+    );
+}
+
+#[test]
+fn a_rename_is_gone_and_new_and_only_moved() {
+    let usual = Release::usual();
+    let diff = compared(
+        &record(&usual, 9),
+        &record(&usual.clone().renamed("app::parse", "app::decode"), 10),
+    );
+    let fates: Vec<(&str, Fate)> = leading(&diff)
+        .iter()
+        .map(|change| (&*change.function, change.fate))
+        .collect();
+    assert!(fates.contains(&("app::parse", Fate::Vanished)), "{fates:?}");
+    assert!(
+        fates.contains(&("app::decode", Fate::Appeared)),
+        "{fates:?}"
+    );
+    assert_eq!(diff.verdict, Verdict::Unchanged, "{:?}", diff.reasons);
+    let moved: Vec<_> = diff
+        .moved
+        .iter()
+        .map(|moved| (&*moved.from, &*moved.to, &*moved.within))
+        .collect();
+    assert_eq!(moved, [("app::parse", "app::decode", "app::handler")]);
+}
+
+#[test]
+fn closures_that_are_numbered_anew_are_the_same() {
+    let usual = Release::usual();
+    let other = usual
+        .clone()
+        .renamed("{closure#2}", "{closure#7}")
+        .renamed("{async block#0}", "{async block#4}");
+    let diff = compared(&record(&usual, 11), &record(&other, 12));
+    assert!(leading(&diff).is_empty(), "{:#?}", diff.reasons);
+}
+
+#[test]
+fn a_function_that_is_new_is_found_by_its_own_name() {
+    let usual = Release::usual();
+    let path = "async user app::serve @ src/main.rs:10 | async user app::handler @ src/main.rs:20 | sync user app::audit @ src/audit.rs:5";
+    let diff = compared(
+        &record(&usual, 13),
+        &record(&usual.clone().and_costs(path, 35.0), 14),
+    );
+    let first = &diff.changes[0];
+    assert_eq!(
+        (&*first.function, first.fate, first.of),
+        ("app::audit", Fate::Appeared, Of::Function)
+    );
+    assert_eq!(first.value.base, 0.0);
+    assert_eq!(first.stack, ["app::serve", "app::handler", "app::audit"]);
+}
+
+#[test]
+fn too_few_windows_are_inconclusive_and_say_how_many_are_needed() {
+    let mut short = Release::usual();
+    short.seconds = 3;
+    let diff = compared(
+        &record(&short, 15),
+        &record(&short.clone().times("app::parse", 5.0), 16),
+    );
+    assert_eq!(diff.verdict, Verdict::Inconclusive);
+    assert!(leading(&diff).is_empty());
+    assert!(
+        diff.reasons[0].contains("20 are needed"),
+        "{:?}",
+        diff.reasons
+    );
+}
+
+#[test]
+fn too_few_samples_are_inconclusive_and_say_what_would_have_been_seen() {
+    let mut idle = Release::usual();
+    idle.load = 0.01;
+    let diff = compared(&record(&idle, 17), &record(&idle, 18));
+    assert_eq!(diff.verdict, Verdict::Inconclusive, "{:?}", diff.reasons);
+}

@@ -11,6 +11,7 @@
 //! A new runtime is a folder here and a line in [`detect`].
 
 mod glue;
+mod rust;
 pub mod tokio;
 
 pub use glue::is_standard_glue;

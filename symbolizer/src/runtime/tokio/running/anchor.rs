@@ -1,6 +1,7 @@
 //! Where on a stack a task's own frames begin, and what sort of task it is.
 
-use crate::names::{SourceFrame, body_chain, coroutines_in_type, template_arguments};
+use crate::names::{SourceFrame, body_chain, template_arguments};
+use crate::runtime::rust::names::root_coroutine;
 use crate::runtime::{Anchor, TaskClass};
 
 /// Where the task's own frames begin: inside the innermost poll of a task, or
@@ -111,25 +112,6 @@ pub(super) fn flavor(scheduler: &str) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-/// Packages whose async functions only run another's future.
-const WRAPPING_PACKAGES: &[&str] = &["tokio", "tokio_util", "futures_util", "actix_rt", "tracing"];
-
-/// The coroutine at the root of a future's type: the first that is not a
-/// wrapper's.
-fn root_coroutine(future: &str) -> Option<Vec<String>> {
-    root_coroutine_type(future).map(body_chain)
-}
-
-/// The same as the path of its type.
-pub(in crate::runtime::tokio) fn root_coroutine_type(future: &str) -> Option<&str> {
-    let found = coroutines_in_type(future);
-    let own = found.iter().find(|path| {
-        let package = path.split("::").next().unwrap_or_default();
-        !WRAPPING_PACKAGES.contains(&package)
-    });
-    own.or(found.first()).copied()
 }
 
 /// What sort of task `future` on `scheduler` is. `None` for a worker, which is

@@ -4,8 +4,7 @@ mod anchor;
 mod glue;
 
 pub(super) use anchor::{
-    anchor, closure_in_blocking_task, is_tokio_file, is_worker_loop, root_coroutine_type,
-    task_class,
+    anchor, closure_in_blocking_task, is_tokio_file, is_worker_loop, task_class,
 };
 pub(super) use glue::is_glue;
 

@@ -6,8 +6,8 @@
 //! runs. No two tasks of a process have one id.
 
 use super::cells::Cells;
-use super::ranges::{Range, Ranges, join};
 use crate::runtime::ThreadBase;
+use crate::runtime::rust::ranges::{Range, Ranges, join};
 use awaitscope_sampler::{ReadMemory, Tid};
 use std::collections::{HashMap, HashSet};
 

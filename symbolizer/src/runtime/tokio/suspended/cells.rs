@@ -7,7 +7,7 @@
 
 use super::addresses::ByAddress;
 use super::layout::TaskLayout;
-use super::ranges::{Range, Ranges, join};
+use crate::runtime::rust::ranges::{Range, Ranges, join};
 use crate::runtime::tokio::layout::Header;
 use awaitscope_sampler::{Avma, ReadMemory, ReadRequest};
 use std::collections::{HashMap, HashSet};

@@ -10,7 +10,7 @@
 use super::addresses::ByAddress;
 use super::cells::Cells;
 use super::layout::EndsLayout;
-use super::ranges::{Range, Ranges, join};
+use crate::runtime::rust::ranges::{Range, Ranges, join};
 use awaitscope_sampler::ReadMemory;
 
 #[cfg(test)]

@@ -10,10 +10,11 @@
 
 use super::chains::Chain;
 use super::layout::{ListLayout, LocalSetLayout};
-use super::ranges::{Range, Ranges, join};
 use crate::runtime::SeenThreads;
+use crate::runtime::rust::ranges::{Range, Ranges, join};
+use crate::runtime::rust::stacks::{is_pointer, mapping_of, pointers_in};
 use crate::runtime::tokio::layout::Header;
-use awaitscope_sampler::{Mapping, ReadMemory, Tid};
+use awaitscope_sampler::{ReadMemory, Tid};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 #[cfg(test)]
@@ -21,9 +22,6 @@ mod tests;
 
 /// How much of a stack is looked at.
 const STACK: u64 = 256 << 10;
-
-/// The most words of a stack that are followed.
-const MOST_WORDS: usize = 8192;
 
 /// The most sets that are listed.
 const MOST_SETS: usize = 1 << 16;
@@ -168,15 +166,7 @@ impl LocalSets {
         let stack = mapping_of(seen.mappings, sp.0)?;
         let start = sp.0.next_multiple_of(8);
         let length = stack.end.0.checked_sub(start)?.min(STACK);
-        let words = Ranges::read(&[Range::new(start, length)], seen.process);
-        let mut pointers: Vec<u64> = (0..length / 8)
-            .filter_map(|word| words.word(start + word * 8))
-            .filter(|word| *word > 4096 && word.is_multiple_of(8) && *word < 1 << 47)
-            .collect();
-        pointers.sort_unstable();
-        pointers.dedup();
-        pointers.retain(|word| is_data(seen.mappings, *word));
-        pointers.truncate(MOST_WORDS);
+        let pointers = pointers_in(Range::new(start, length), seen);
         Some(self.behind(&pointers, thread_id, seen.process))
     }
 
@@ -192,7 +182,7 @@ impl LocalSets {
         let follow = |offset: u64| {
             let words = pointers.iter().map(move |at| at.wrapping_add(offset));
             let words = words.filter_map(|at| read.word(at));
-            words.filter(|word| *word > 4096 && word.is_multiple_of(8) && *word < 1 << 47)
+            words.filter(|word| is_pointer(*word))
         };
         let contexts: Vec<u64> = follow(layout.context).collect();
         let ranges = contexts
@@ -297,14 +287,4 @@ impl LocalSetLayout {
         let plausible = numbers.iter().all(|number| (1..MOST).contains(number));
         (plausible && (head == 0) == (tail == 0)).then_some(set)
     }
-}
-
-fn mapping_of(mappings: &[Mapping], address: u64) -> Option<&Mapping> {
-    let after = mappings.partition_point(|mapping| mapping.start.0 <= address);
-    let mapping = mappings.get(after.checked_sub(1)?)?;
-    (address < mapping.end.0).then_some(mapping)
-}
-
-fn is_data(mappings: &[Mapping], address: u64) -> bool {
-    mapping_of(mappings, address).is_some_and(|mapping| mapping.permissions.write)
 }

@@ -10,8 +10,6 @@ mod lists;
 mod local;
 mod plan;
 mod queues;
-mod ranges;
-mod roots;
 mod scan;
 mod schedulers;
 mod tagged;
@@ -19,17 +17,18 @@ mod tagged;
 use super::detect::Detected;
 use super::layout::Header;
 use crate::frame::{FrameKind, Origin};
-use crate::futures::{GUARDED, Ground, Job, Shapes, Tree, Walked, Walker};
+use crate::futures::{Ground, Job, Shapes, Tree, Walker};
 use crate::module::{AddressSpace, ModuleId};
+use crate::runtime::rust::roots::Roots;
+use crate::runtime::rust::settle::{Now, Waits, settle};
 use crate::runtime::{SeenThreads, TaskClass, TaskReader};
 use crate::session::TaskKind;
 use crate::snapshot::{AwaitTable, KindId, SchedulerSeen, Snapshot, TaskSeen, TaskState};
 use crate::types::{TypeCache, Types};
-use awaitscope_sampler::{Avma, ReadRequest};
 use leaves::Leaves;
 use lists::{Found, ListedTask, Lists};
 use plan::{FuturePlace, Plan, Plans};
-use roots::Roots;
+
 use scan::HeaderScan;
 use std::sync::Arc;
 
@@ -38,9 +37,6 @@ const RUNNING: u64 = 0b1;
 const COMPLETE: u64 = 0b10;
 const NOTIFIED: u64 = 0b100;
 const CANCELLED: u64 = 0b10_0000;
-
-/// How often a task is tried that runs when it is read and waits when it is looked at.
-const ATTEMPTS: u32 = 3;
 
 /// Reads the tasks of all Tokio schedulers of a process.
 #[derive(Debug)]
@@ -112,7 +108,7 @@ impl Tasks {
         Opened {
             shapes,
             tasks,
-            roots: Roots::new(space, self.module),
+            roots: Roots::new(space, self.module, &["tokio"]),
         }
     }
 }
@@ -196,17 +192,21 @@ impl Reading<'_> {
                 Standing::Nobody => {}
             }
         }
-        for _ in 0..ATTEMPTS {
-            let refused = self.walk(std::mem::take(&mut waiting));
-            let (still, moved) = self.look_again(refused);
-            waiting = still;
-            others.extend(moved);
-            if waiting.is_empty() {
-                break;
+        // Only types tell where a future stands: without them nobody waits.
+        if let Some(shapes) = self.shapes.as_deref_mut() {
+            let ground = Ground {
+                space: self.seen.space,
+                module: self.tasks.module,
+                memory: self.seen.process,
+            };
+            let walker = &mut self.tasks.walker;
+            let settled = settle(waiting, walker, &ground, shapes, self.table);
+            self.snapshot.torn = self.snapshot.torn.saturating_add(settled.torn);
+            others.extend(settled.others.into_iter().map(|waiting| waiting.task));
+            for (waiting, tree, guard) in settled.waiting {
+                self.with_tree(&waiting.task, tree, guard);
             }
         }
-        // They ran whenever they were read, and not when they were looked at.
-        self.snapshot.torn += u32::try_from(waiting.len()).unwrap_or(u32::MAX);
         for task in others {
             self.without_tree(&task);
         }
@@ -261,60 +261,6 @@ impl Reading<'_> {
             plan.class = Some(TaskClass::Blocking);
         }
         Some(plan)
-    }
-
-    /// Walks the futures of tasks that wait. Returns those that did not let us.
-    fn walk(&mut self, waiting: Vec<Waiting>) -> Vec<Waiting> {
-        let Some(shapes) = self.shapes.as_deref_mut() else {
-            return waiting;
-        };
-        let ground = Ground {
-            space: self.seen.space,
-            module: self.tasks.module,
-            memory: self.seen.process,
-        };
-        let jobs: Vec<Job> = waiting.iter().map(Waiting::job).collect();
-        let guard = |job: usize, bytes: &[u8]| waiting[job].guard(bytes);
-        let walker = &mut self.tasks.walker;
-        let walked = walker.walk(&jobs, &ground, shapes, self.table, &guard);
-        let mut left = Vec::new();
-        for (waiting, walked) in waiting.into_iter().zip(walked) {
-            match walked {
-                Walked::Tree(tree, guard) => self.with_tree(&waiting.task, tree, guard),
-                Walked::Refused => left.push(waiting),
-                Walked::Torn => self.snapshot.torn += 1,
-            }
-        }
-        left
-    }
-
-    /// What became of tasks that waited when they were listed: those that wait again, and
-    /// those that do not. Those that ended are neither.
-    fn look_again(&self, tasks: Vec<Waiting>) -> (Vec<Waiting>, Vec<ListedTask>) {
-        let mut headers = vec![[0; GUARDED]; tasks.len()];
-        let mut requests: Vec<ReadRequest<'_>> = tasks
-            .iter()
-            .zip(&mut headers)
-            .map(|(waiting, into)| {
-                let length = into.len().min(waiting.place.size as usize);
-                ReadRequest::new(Avma(waiting.task.address), &mut into[..length])
-            })
-            .collect();
-        self.seen.process.read_many(&mut requests);
-        let read: Vec<bool> = requests.iter().map(|request| request.done).collect();
-        let (mut still, mut moved) = (Vec::new(), Vec::new());
-        for ((mut waiting, bytes), read) in tasks.into_iter().zip(headers).zip(read) {
-            let state = waiting.state(&bytes).filter(|_| read);
-            let Some(state) = state else {
-                continue;
-            };
-            waiting.task.state = state;
-            match state & (RUNNING | COMPLETE) {
-                0 => still.push(waiting),
-                _ => moved.push(waiting.task),
-            }
-        }
-        (still, moved)
     }
 
     fn with_tree(&mut self, task: &ListedTask, tree: Tree, guard: u64) {
@@ -405,15 +351,6 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn job(&self) -> Job {
-        Job {
-            address: self.task.address,
-            size: self.place.size,
-            offset: self.place.offset,
-            shape: self.place.shape,
-        }
-    }
-
     /// The state word, if it is still the task that was listed.
     fn state(&self, bytes: &[u8]) -> Option<u64> {
         let header = Header(bytes.first_chunk()?);
@@ -424,11 +361,32 @@ impl Waiting {
         let same = known && header.is_alive() && header.vtable() == self.task.vtable;
         same.then(|| header.state())
     }
+}
 
-    /// The bits of the state word that must stay while it is walked.
+impl Waits for Waiting {
+    fn job(&self) -> Job {
+        Job {
+            address: self.task.address,
+            size: self.place.size,
+            offset: self.place.offset,
+            shape: self.place.shape,
+        }
+    }
+
     fn guard(&self, bytes: &[u8]) -> Option<u64> {
         let bits = self.state(bytes)? & (RUNNING | COMPLETE | NOTIFIED | CANCELLED);
         (bits & (RUNNING | COMPLETE) == 0).then_some(bits)
+    }
+
+    fn look(&mut self, bytes: &[u8]) -> Now {
+        let Some(state) = self.state(bytes) else {
+            return Now::Gone;
+        };
+        self.task.state = state;
+        match state & (RUNNING | COMPLETE) {
+            0 => Now::Waits,
+            _ => Now::Moved,
+        }
     }
 }
 

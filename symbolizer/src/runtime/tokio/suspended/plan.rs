@@ -5,6 +5,7 @@ use super::super::running;
 use crate::futures::{ShapeId, Shapes, readable_type};
 use crate::module::{AddressSpace, ModuleId, Svma};
 use crate::names::{function_path, template_arguments};
+use crate::runtime::rust::names::root_name;
 use crate::runtime::{SeenThreads, TaskClass};
 use crate::snapshot::KindId;
 use crate::types::TypeId;
@@ -150,12 +151,7 @@ pub(super) fn name_of(
         let chain = running::closure_in_blocking_task(future)?;
         return Some(function_path(None, &chain).readable.into());
     }
-    let root = running::root_coroutine_type(future)?;
-    if let Some(id) = shapes.types().find(root) {
-        return Some(Arc::clone(&shapes.coroutine_name(id).readable));
-    }
-    let chain = crate::names::body_chain(root);
-    Some(function_path(None, &chain).readable.into())
+    root_name(future, shapes)
 }
 
 /// Without types: what the symbol, or a debug information without types, tells.

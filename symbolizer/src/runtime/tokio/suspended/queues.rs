@@ -1,9 +1,9 @@
 //! The tasks that wait in queues: those of workers, the one that all workers of a
 //! scheduler share, and that of its blocking pool.
 
-use super::ranges::{Range, Ranges, join};
 use super::schedulers::{Core, Scheduler};
 use super::tagged::{Shift, Tagged, tagged};
+use crate::runtime::rust::ranges::{Range, Ranges, join};
 use crate::runtime::tokio::layout::find;
 use crate::snapshot::Queues;
 use crate::types::{TypeId, Types};

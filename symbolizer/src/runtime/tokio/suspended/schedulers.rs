@@ -3,8 +3,8 @@
 use super::chains::Chain;
 use super::layout::{ListLayout, SchedulerLayout, ThreadLayout, Way, WorkerWay};
 use super::queues::CoreLayout;
-use super::ranges::{Range, Ranges, join};
 use crate::runtime::ThreadBase;
+use crate::runtime::rust::ranges::{Range, Ranges, join};
 use awaitscope_sampler::{ReadMemory, Tid};
 use std::collections::{BTreeMap, HashMap};
 

@@ -5,7 +5,7 @@ use crate::module::{AddressSpace, Binaries};
 use crate::runtime::ThreadBase;
 use crate::runtime::tokio::suspended::layout::EndsLayout;
 use awaitscope_sampler::{
-    Avma, BlockedThread, Error, Mapped, Permissions, Pid, Process, ReadRequest,
+    Avma, BlockedThread, Error, Mapped, Mapping, Permissions, Pid, Process, ReadRequest,
 };
 use proptest::prelude::*;
 use std::cell::RefCell;

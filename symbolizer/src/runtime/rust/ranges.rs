@@ -13,7 +13,7 @@ const LONGEST: u64 = 64 << 10;
 
 /// A range of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Range {
+pub(in crate::runtime) struct Range {
     pub start: u64,
     pub end: u64,
 }
@@ -33,7 +33,7 @@ impl Range {
 }
 
 /// Makes one range of neighbours. They come out in order.
-pub(super) fn join(mut ranges: Vec<Range>) -> Vec<Range> {
+pub(in crate::runtime) fn join(mut ranges: Vec<Range>) -> Vec<Range> {
     ranges.sort_unstable();
     let mut joined: Vec<Range> = Vec::new();
     for range in ranges {
@@ -52,7 +52,7 @@ pub(super) fn join(mut ranges: Vec<Range>) -> Vec<Range> {
 
 /// The contents of some ranges.
 #[derive(Debug)]
-pub(super) struct Ranges {
+pub(in crate::runtime) struct Ranges {
     /// In order, those that could be read, and where in `bytes` each begins.
     ranges: Vec<(Range, usize)>,
     bytes: Vec<u8>,

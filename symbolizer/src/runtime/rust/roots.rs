@@ -7,7 +7,7 @@
 //! lead somewhere. Copies from before it was moved were never polled. Unless there is
 //! exactly one such place, where the root waits is not known.
 
-use super::super::running;
+use super::names::{own_coroutine_type, root_coroutine_type};
 use crate::frame::Origin;
 use crate::futures::{Ground, Job, ShapeId, Shapes, Tree, Walked, Walker};
 use crate::module::DwarfReader;
@@ -36,7 +36,7 @@ const PATIENCE: u32 = 20;
 
 /// A root future.
 #[derive(Debug)]
-pub(super) struct Root {
+pub(in crate::runtime) struct Root {
     /// Where it stands; where its frame begins if that is not known.
     pub address: u64,
     /// The type of the future.
@@ -46,8 +46,10 @@ pub(super) struct Root {
 }
 
 /// Finds root futures.
-pub(super) struct Roots {
+pub(in crate::runtime) struct Roots {
     module: ModuleId,
+    /// The packages whose `block_on` is meant.
+    packages: &'static [&'static str],
     names: Names<DwarfReader>,
     unwinder: Unwinder,
     /// Where stacks are read to.
@@ -82,11 +84,17 @@ struct Frame {
 }
 
 impl Roots {
-    /// `None` where there is no debug information.
-    pub fn new(space: &AddressSpace, module: ModuleId) -> Option<Self> {
+    /// Those that a `block_on` of one of the `packages` has. `None` where there is no debug
+    /// information.
+    pub fn new(
+        space: &AddressSpace,
+        module: ModuleId,
+        packages: &'static [&'static str],
+    ) -> Option<Self> {
         let places = Arc::clone(space.module(module)?.places()?);
         Some(Self {
             module,
+            packages,
             names: Names::new(places, Origin::User),
             unwinder: Unwinder::new(),
             scratch: vec![0; STACK],
@@ -218,6 +226,11 @@ impl Roots {
         })
     }
 
+    fn is_ours(&self, frame: &SourceFrame) -> bool {
+        let package = frame.function.chain.first();
+        package.is_some_and(|package| self.packages.contains(&package.as_str()))
+    }
+
     /// The type of the future that a frame blocks on.
     fn future_of(&mut self, frame: &PhysicalFrame, space: &AddressSpace) -> Option<Arc<str>> {
         let (module, svma) = space.lookup(frame.lookup)?;
@@ -230,23 +243,27 @@ impl Roots {
         let symbols = space.module(module)?.symbols();
         let symbol = symbols.function_at(svma).map(|symbol| symbol.name);
         let frames = self.names.lookup(svma.0, symbol);
-        let future = frames.iter().find_map(blocked_on);
+        let mut entered = frames.iter().filter(|frame| self.is_ours(frame));
+        let future = entered.find_map(blocked_on);
         self.known.insert(svma, future.clone());
         future
     }
 }
 
-/// The argument of `block_on<F>`, unless it is a reference to what somebody else has.
+/// The future among the arguments of `block_on<F>` or `block_on<T, F>`, unless it is a
+/// reference to what somebody else has.
 fn blocked_on(frame: &SourceFrame) -> Option<Arc<str>> {
     let name = frame.function.own_name();
-    let chain = &frame.function.chain;
-    let ours = chain.first().is_some_and(|package| package == "tokio");
-    if !ours || !(name.starts_with("block_on<") || name.starts_with("block_on_inner<")) {
+    if !(name.starts_with("block_on<") || name.starts_with("block_on_inner<")) {
         return None;
     }
-    let future = *template_arguments(name).first()?;
+    let arguments = template_arguments(name).into_iter();
+    let mut futures = arguments.filter(|argument| root_coroutine_type(argument).is_some());
+    let future = futures.next()?;
     let borrowed = future.starts_with("core::pin::Pin<&mut ") || future.starts_with('&');
-    (!borrowed && running::root_coroutine_type(future).is_some()).then(|| Arc::from(future))
+    // What only runs an executor is a worker of it, and no task to anyone.
+    let works = future.starts_with("async_executor::") && own_coroutine_type(future).is_none();
+    (!borrowed && !works).then(|| Arc::from(future))
 }
 
 /// Whether a tree can be that of a future that was polled, found by looking for one.

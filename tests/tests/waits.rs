@@ -24,6 +24,24 @@ fn those_that_are_ready_wait_for_a_worker() -> Result<()> {
     every_tree_is_whole(ServiceBuild::new("waits"), &["--starve"])
 }
 
+/// Tasks of smol, of an executor of the program's own, and of one on a thread's stack.
+#[test]
+fn every_tree_of_other_executors() -> Result<()> {
+    let executors = ServiceBuild::new("executors").build()?;
+    let profiler = Profiler::get()?;
+    let mut running = RunningService::start(&executors, &["--only", "parked"])?;
+    let mut found = profiler.tasks(running.pid(), &[])?;
+    // One that smol starts for itself.
+    let driver = |kind: Option<&str>| kind == Some("async_process::driver::{async block#0}");
+    let all = found.tasks.len();
+    found.tasks.retain(|task| !driver(task.kind.as_deref()));
+    assert_eq!(all - found.tasks.len(), 1);
+    let wrong = wait_mismatches(&running.truth()?, &found);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(found.runtimes.len(), 3);
+    Ok(())
+}
+
 fn every_tree_is_whole(build: ServiceBuild, args: &[&str]) -> Result<()> {
     let waits = build.build()?;
     let wrong = wrong_in(&waits, args)?;

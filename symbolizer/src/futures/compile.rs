@@ -38,6 +38,12 @@ pub(crate) trait Knowledge: Send {
 
     /// Whether an async function in this file is the runtime's machinery.
     fn is_glue(&self, file: &SourceFile) -> bool;
+
+    /// Whether an async body, by the path of its type, only runs tasks of others: who
+    /// awaits it waits for something else.
+    fn only_works(&self, _path: &str) -> bool {
+        false
+    }
 }
 
 /// A type that waits.
@@ -59,6 +65,9 @@ pub(crate) enum Rule {
     Deadline(&'static str),
     /// In the descriptor that it owns.
     Descriptor,
+    /// In the descriptor that is owned by what the first pointer in the member of this name
+    /// leads to.
+    DescriptorBehind(&'static str),
     /// Behind the first pointer in the member of this name.
     Task(&'static str),
     /// The same, for what others share.
@@ -139,13 +148,17 @@ impl Shapes {
         self.inner(id, 0)
     }
 
-    /// The shape of a root future in an enum, of which only the variant `alive` holds it:
-    /// never nothing.
-    pub fn root(&mut self, holder: TypeId, alive: &str, future: TypeId) -> Option<ShapeId> {
-        let shape = match self.of(future) {
+    /// The shape of a root future: never nothing.
+    pub fn of_root(&mut self, future: TypeId) -> ShapeId {
+        match self.of(future) {
             NOTHING => self.leaf_of(future),
             shape => shape,
-        };
+        }
+    }
+
+    /// The same of one in an enum, of which only the variant `alive` holds it.
+    pub fn root(&mut self, holder: TypeId, alive: &str, future: TypeId) -> Option<ShapeId> {
+        let shape = self.of_root(future);
         let variants = self.types.variants(holder)?;
         let mut choice = Choice {
             discriminant: variants.discriminant,
@@ -325,6 +338,9 @@ impl Shapes {
             Form::Enum => {
                 let path = self.path(id);
                 if name::is_coroutine(&path) {
+                    if self.knowledge.only_works(name::without_arguments(&path)) {
+                        return None;
+                    }
                     // A placeholder: the states come when they are asked for.
                     return Some(Shape::Coroutine(Arc::new(Coroutine {
                         discriminant: (0, 0),
@@ -494,11 +510,14 @@ impl Shapes {
                     },
                 ))
             }
-            Rule::Descriptor => {
-                let (owner, fd) =
-                    containers::type_within(&mut self.types, id, "std::os::fd::owned::OwnedFd")?;
-                let (offset, _) = containers::member_within(&mut self.types, fd, "fd")?;
-                Some(direct(owner.checked_add(offset)?, LeafKind::Descriptor))
+            Rule::Descriptor => Some(direct(self.descriptor_in(id)?, LeafKind::Descriptor)),
+            Rule::DescriptorBehind(member) => {
+                let (through, owner) = self.pointer_in(id, member)?;
+                Some(DetailPath {
+                    through: vec![through],
+                    offset: self.descriptor_in(owner)?,
+                    kind: LeafKind::Descriptor,
+                })
             }
             Rule::Task(member) => self.behind(id, member, LeafKind::Task),
             Rule::Object(member) => self.behind(id, member, LeafKind::Object),
@@ -506,12 +525,24 @@ impl Shapes {
         }
     }
 
-    /// The first pointer in the member `member`.
-    fn behind(&mut self, id: TypeId, member: &str, kind: LeafKind) -> Option<DetailPath> {
+    /// Where the descriptor stands that a value owns.
+    fn descriptor_in(&mut self, id: TypeId) -> Option<u64> {
+        let (owner, fd) =
+            containers::type_within(&mut self.types, id, "std::os::fd::owned::OwnedFd")?;
+        let (offset, _) = containers::member_within(&mut self.types, fd, "fd")?;
+        owner.checked_add(offset)
+    }
+
+    /// The first pointer in the member `member`: where, and what it points to.
+    fn pointer_in(&mut self, id: TypeId, member: &str) -> Option<(u64, TypeId)> {
         let (offset, found) = containers::member_within(&mut self.types, id, member)?;
-        let (inside, _) = containers::pointer_within(&mut self.types, found)?;
+        let (inside, to) = containers::pointer_within(&mut self.types, found)?;
+        Some((offset.checked_add(inside)?, to))
+    }
+
+    fn behind(&mut self, id: TypeId, member: &str, kind: LeafKind) -> Option<DetailPath> {
         Some(DetailPath {
-            through: vec![offset.checked_add(inside)?],
+            through: vec![self.pointer_in(id, member)?.0],
             offset: 0,
             kind,
         })
@@ -572,13 +603,9 @@ impl Shapes {
     fn guard(&mut self, member: &Member, offset: u64) -> Option<DetailPath> {
         let path = self.path(member.type_id);
         let (to_lock, lock) = self.knowledge.guard(name::without_arguments(&path))?;
-        let (at, found) = containers::member_within(&mut self.types, member.type_id, to_lock)?;
-        let (inside, to) = containers::pointer_within(&mut self.types, found)?;
+        let (at, to) = self.pointer_in(member.type_id, to_lock)?;
         let (in_lock, _) = containers::type_within(&mut self.types, to, lock)?;
-        let pointer = offset
-            .checked_add(member.offset)?
-            .checked_add(at)?
-            .checked_add(inside)?;
+        let pointer = offset.checked_add(member.offset)?.checked_add(at)?;
         Some(DetailPath {
             through: vec![pointer],
             offset: in_lock,

@@ -28,6 +28,6 @@ mod walk;
 
 pub(crate) use compile::{Knowledge, Known, Rule, Shapes};
 pub(crate) use name::readable_type;
-pub(crate) use parse::Tree;
+pub(crate) use parse::{NOT_POLLED, Tree};
 pub(crate) use shape::ShapeId;
 pub(crate) use walk::{GUARDED, Ground, Job, Walked, Walker};

@@ -11,6 +11,9 @@ use awaitscope_sampler::{Avma, Nanos, ReadMemory};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// What stands for the type of a leaf that was never polled: a future in somebody's hands.
+pub(crate) const NOT_POLLED: &str = "not polled yet";
+
 /// How deep shapes are followed. Each step is a call of ours.
 const DEEPEST: u32 = 600;
 
@@ -188,7 +191,10 @@ impl<'a, 'w> Parser<'a, 'w> {
             return 0;
         };
         for guard in at.guards.iter() {
-            if let Some(Detail::Object(lock)) = self.detail(guard, address) {
+            // An argument that was moved into a variable is noted twice.
+            if let Some(Detail::Object(lock)) = self.detail(guard, address)
+                && !self.tree.holds.contains(&lock)
+            {
                 self.tree.holds.push(lock);
             }
         }
@@ -211,7 +217,7 @@ impl<'a, 'w> Parser<'a, 'w> {
         self.wait(
             stack,
             WaitsOn::Other,
-            &Arc::from("not polled yet"),
+            &Arc::from(NOT_POLLED),
             Detail::Unknown,
         )
     }
@@ -414,8 +420,8 @@ impl<'a, 'w> Parser<'a, 'w> {
             LeafKind::Task => Detail::Task(place),
             LeafKind::Registered => Detail::Registered(place),
             LeafKind::Descriptor => {
-                let bytes = self.bytes(place, 4)?;
-                Detail::Descriptor(i32::from_le_bytes(bytes.try_into().ok()?))
+                let number = u32::try_from(self.number(place, 0, 4)?).ok()?;
+                Detail::Descriptor(number.cast_signed())
             }
             LeafKind::Deadline { nanoseconds } => {
                 let seconds = self.word(place)?;

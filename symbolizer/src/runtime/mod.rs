@@ -10,6 +10,7 @@
 //!
 //! A new runtime is a folder here and a line in [`detect`].
 
+mod async_executor;
 mod glue;
 mod rust;
 pub mod tokio;
@@ -197,6 +198,9 @@ pub fn detect(space: &AddressSpace) -> Vec<Box<dyn Runtime>> {
     let mut found: Vec<Box<dyn Runtime>> = Vec::new();
     if let Some(tokio) = tokio::Tokio::detect(space) {
         found.push(Box::new(tokio));
+    }
+    if let Some(executor) = async_executor::AsyncExecutor::detect(space) {
+        found.push(Box::new(executor));
     }
     found
 }

@@ -6,3 +6,4 @@ pub(super) mod ranges;
 pub(super) mod roots;
 pub(super) mod settle;
 pub(super) mod stacks;
+pub(super) mod version;

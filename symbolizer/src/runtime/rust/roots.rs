@@ -7,14 +7,14 @@
 //! lead somewhere. Copies from before it was moved were never polled. Unless there is
 //! exactly one such place, where the root waits is not known.
 
-use super::names::{own_coroutine_type, root_coroutine_type};
+use super::names::{RootNames, own_coroutine_type, root_coroutine_type, root_name};
 use crate::frame::Origin;
-use crate::futures::{Ground, Job, ShapeId, Shapes, Tree, Walked, Walker};
+use crate::futures::{Ground, Job, NOT_POLLED, ShapeId, Shapes, Tree, Walked, Walker};
 use crate::module::DwarfReader;
 use crate::module::{AddressSpace, ModuleId, Svma};
 use crate::names::{Names, SourceFrame, template_arguments};
-use crate::runtime::SeenThreads;
-use crate::snapshot::AwaitTable;
+use crate::runtime::{SeenThreads, TaskClass};
+use crate::snapshot::{AwaitPoint, AwaitTable, TaskSeen, TaskState};
 use crate::unwind::{PhysicalFrame, StackReader, Unwinder, copy_stack};
 use awaitscope_sampler::{BlockedThread, Registers, Tid};
 use std::collections::HashMap;
@@ -27,6 +27,9 @@ const STACK: usize = 128 << 10;
 /// How far beyond its frame the future can stand: it is passed by a pointer to the
 /// caller's own copy.
 const FRAMES_BEYOND: usize = 3;
+
+/// And how far inside: in a closure that it was moved into.
+const FRAMES_WITHIN: usize = 2;
 
 /// The most places that are tried.
 const MOST_PLACES: u64 = 8192;
@@ -43,6 +46,33 @@ pub(in crate::runtime) struct Root {
     pub future: Arc<str>,
     /// What it waits for; `None` where it was not found.
     pub tree: Option<Tree>,
+}
+
+impl Root {
+    /// The task that it is to people.
+    pub fn seen(
+        self,
+        runtime: usize,
+        scheduler: u32,
+        shapes: &mut Shapes,
+        table: &mut AwaitTable,
+    ) -> Option<TaskSeen> {
+        let names = RootNames {
+            certain: root_name(&self.future, shapes),
+            fallback: None,
+        };
+        let kind = names.kind(TaskClass::BlockOn, runtime, None, table)?;
+        let tree = self.tree.unwrap_or_default();
+        Some(TaskSeen {
+            address: self.address,
+            id: None,
+            scheduler,
+            kind,
+            state: TaskState::Suspended,
+            waits: tree.waits.into(),
+            holds: tree.holds.into(),
+        })
+    }
 }
 
 /// Finds root futures.
@@ -221,7 +251,7 @@ impl Roots {
         let ends = beyond.iter().filter_map(|frame| frame.cfa);
         Some(Frame {
             future,
-            start: frames[index].registers.sp().0,
+            start: frames[index.saturating_sub(FRAMES_WITHIN)].registers.sp().0,
             end: ends.map(|cfa| cfa.0).max()?,
         })
     }
@@ -266,13 +296,16 @@ fn blocked_on(frame: &SourceFrame) -> Option<Arc<str>> {
     (!borrowed && !works).then(|| Arc::from(future))
 }
 
-/// Whether a tree can be that of a future that was polled, found by looking for one.
+/// Whether a tree can be that of a future that was polled, found by looking for one: it
+/// waits for something, and what was never polled in it is not all of it.
 fn is_sound(tree: &Tree, table: &AwaitTable) -> bool {
-    let polled = |point: &crate::snapshot::PointId| {
-        let point = table.points().get(point.0 as usize);
-        // A copy that was never polled has no frame but its own.
-        point.is_some_and(|point| table.frames_of(point.stack).len() > 1)
+    let points = || {
+        let points = tree.waits.iter();
+        points.filter_map(|wait| table.points().get(wait.point.0 as usize))
     };
+    // A copy that was never polled has no frame but its own.
+    let inside = |point: &AwaitPoint| table.frames_of(point.stack).len() > 1;
+    let polled = |point: &AwaitPoint| *point.type_name != *NOT_POLLED;
     let whole = !tree.unresolved && !tree.untold;
-    whole && !tree.waits.is_empty() && tree.waits.iter().all(|wait| polled(&wait.point))
+    whole && points().all(inside) && points().any(polled)
 }

@@ -2,10 +2,36 @@
 
 use super::ranges::{Range, Ranges};
 use crate::runtime::SeenThreads;
-use awaitscope_sampler::Mapping;
+use crate::unwind::PhysicalFrame;
+use awaitscope_sampler::{Avma, Mapping, Register};
 
 /// The most words of a stack that are followed.
 const MOST_WORDS: usize = 8192;
+
+/// The most words of a poll frame that are looked at. Poll frames hold the output of a
+/// future while it is moved, so they can be large; what was spilled is near their ends.
+const MOST_SLOTS: u64 = 256;
+
+/// The words that can be pointers, each once, which a frame kept across its call: first
+/// those in registers, then its slots.
+pub(in crate::runtime) fn pointers_of(
+    frame: &PhysicalFrame,
+    stack: &dyn Fn(Avma) -> Option<u64>,
+) -> Vec<u64> {
+    let registers = Register::CALLEE_SAVED.iter();
+    let registers = registers.filter_map(|register| frame.registers.get(*register));
+    let start = frame.registers.sp().0;
+    let words = frame.cfa.map_or(0, |cfa| cfa.0.saturating_sub(start) / 8);
+    let slots =
+        (0..words.min(MOST_SLOTS)).filter_map(|word| stack(Avma(start.checked_add(word * 8)?)));
+    let mut pointers: Vec<u64> = Vec::new();
+    for word in registers.chain(slots) {
+        if is_pointer(word) && !pointers.contains(&word) {
+            pointers.push(word);
+        }
+    }
+    pointers
+}
 
 /// Addresses that pointers of a program hold.
 pub(in crate::runtime) fn is_pointer(word: u64) -> bool {

@@ -2,7 +2,11 @@
 
 use crate::module::{AddressSpace, Module, ModuleId, Svma};
 use crate::names::function_path;
+use crate::runtime::rust::version::version_in;
 use std::collections::{HashMap, HashSet};
+
+/// Where the version stands.
+const MARK: &str = "/tokio-";
 
 /// What was found of Tokio.
 #[derive(Debug)]
@@ -24,7 +28,7 @@ impl Detected {
             let poll_entries = poll_entries(module);
             (!poll_entries.is_empty()).then(|| Self {
                 module: id,
-                version: version(module),
+                version: version_in(module, MARK),
                 poll_entries,
                 worker_loops: worker_loops(module),
             })
@@ -105,32 +109,5 @@ fn branches(module: &Module, start: Svma, size: u64) -> Vec<Svma> {
 pub(in crate::runtime) fn stripped(space: &AddressSpace) -> Option<String> {
     // The program comes first; libraries are not searched for panic messages.
     let (_, program) = space.modules().next()?;
-    version(program).map(|version| format!("tokio {version}"))
-}
-
-/// Panic messages carry the path of their source, and with it the version:
-/// `…/tokio-1.54.1/src/…`.
-fn version(module: &Module) -> Option<String> {
-    let text = module.image().ok()?.section_bytes(".rodata")?;
-    let mark = b"/tokio-1.";
-    let mut rest: &[u8] = &text;
-    while let Some(at) = find(rest, mark) {
-        rest = &rest[at + "/tokio-".len()..];
-        let end = rest.iter().position(|byte| *byte == b'/')?;
-        let number = std::str::from_utf8(&rest[..end.min(32)]).ok();
-        let number = number.filter(|text| {
-            text.bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b".-+".contains(&byte))
-        });
-        if let Some(number) = number {
-            return Some(number.to_owned());
-        }
-    }
-    None
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
+    version_in(program, MARK).map(|version| format!("tokio {version}"))
 }

@@ -82,11 +82,15 @@ fn with_registry<R>(work: impl FnOnce(&mut Registry) -> R) -> R {
 /// Says that a task was spawned whose leaves are called `name` or `name.…`, and in
 /// which state it will be. Its id is in the `Debug` form of `handle`.
 pub fn task(name: &'static str, class: Class, state: State, handle: &impl Debug) {
-    let id = Some(crate::task_id(handle));
+    task_at(name, class, state, crate::task_id(handle));
+}
+
+/// The same, of a task whose id is known.
+pub fn task_at(name: &'static str, class: Class, state: State, id: u64) {
     with_registry(|registry| {
         registry.tasks.push(Task {
             name,
-            id,
+            id: Some(id),
             class,
             state,
         });

@@ -12,16 +12,12 @@ use super::detect::Detected;
 use super::layout::Header;
 use crate::module::{ModuleId, Svma};
 use crate::names::template_arguments;
+use crate::runtime::rust::stacks::pointers_of;
 use crate::runtime::{Polled, SeenStack, TaskClass, TaskId};
 use crate::unwind::PhysicalFrame;
 use anchor::flavor;
-use awaitscope_sampler::{Avma, ReadMemory, ReadRequest, Register};
+use awaitscope_sampler::{Avma, ReadMemory, ReadRequest};
 use std::collections::{HashMap, HashSet};
-
-/// The most words of a poll frame that are looked at. Poll frames hold the
-/// output of a future while it is moved, so they can be large; the header was
-/// spilled near their ends.
-const MOST_SLOTS: u64 = 256;
 
 /// Finds the task of a poll frame.
 ///
@@ -82,16 +78,7 @@ impl PollFrames {
             return Polled::Nothing;
         };
         let frame = &seen.frames[poll.index];
-        let registers = Register::CALLEE_SAVED
-            .iter()
-            .filter_map(|register| frame.registers.get(*register));
-        let slots = frame_slots(frame, seen.stack);
-        let mut candidates: Vec<u64> = Vec::new();
-        for word in registers.chain(slots) {
-            if word != 0 && word.is_multiple_of(8) && !candidates.contains(&word) {
-                candidates.push(word);
-            }
-        }
+        let candidates = pointers_of(frame, seen.stack);
         // The registers nearly always have it: read those few first.
         let (first, rest) = candidates.split_at(candidates.len().min(6));
         let id = self
@@ -222,14 +209,4 @@ fn living_id(address: u64, id_offset: u64, memory: &dyn ReadMemory) -> Option<Ta
     let whole = requests.iter().all(|request| request.done);
     let id = u64::from_le_bytes(id);
     (whole && Header(&header).is_alive() && id != 0).then_some(TaskId(id))
-}
-
-/// The words of a frame, from its stack pointer up.
-fn frame_slots<'a>(
-    frame: &'a PhysicalFrame,
-    stack: &'a dyn Fn(Avma) -> Option<u64>,
-) -> impl Iterator<Item = u64> + 'a {
-    let start = frame.registers.sp().0;
-    let words = frame.cfa.map_or(0, |cfa| cfa.0.saturating_sub(start) / 8);
-    (0..words.min(MOST_SLOTS)).filter_map(move |word| stack(Avma(start.checked_add(word * 8)?)))
 }

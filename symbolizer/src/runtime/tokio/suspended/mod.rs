@@ -16,13 +16,13 @@ mod tagged;
 
 use super::detect::Detected;
 use super::layout::Header;
-use crate::frame::{FrameKind, Origin};
+use crate::frame::Origin;
 use crate::futures::{Ground, Job, Shapes, Tree, Walker};
 use crate::module::{AddressSpace, ModuleId};
+use crate::runtime::rust::names::RootNames;
 use crate::runtime::rust::roots::Roots;
 use crate::runtime::rust::settle::{Now, Waits, settle};
 use crate::runtime::{SeenThreads, TaskClass, TaskReader};
-use crate::session::TaskKind;
 use crate::snapshot::{AwaitTable, KindId, SchedulerSeen, Snapshot, TaskSeen, TaskState};
 use crate::types::{TypeCache, Types};
 use leaves::Leaves;
@@ -232,24 +232,9 @@ impl Reading<'_> {
             return;
         };
         for root in roots.find(self.seen, shapes, &mut self.tasks.walker, self.table) {
-            let name = plan::name_of(&root.future, Some(TaskClass::BlockOn), shapes);
-            let kind = self.table.kind(TaskKind {
-                name: name.unwrap_or_else(|| Arc::from(unnamed(TaskClass::BlockOn))),
-                class: TaskClass::BlockOn,
-                runtime: self.runtime,
-            });
-            let Some(kind) = kind else { continue };
             self.snapshot.unresolved += u32::from(root.tree.is_none());
-            let tree = root.tree.unwrap_or_default();
-            self.snapshot.tasks.push(TaskSeen {
-                address: root.address,
-                id: None,
-                scheduler: self.first,
-                kind,
-                state: TaskState::Suspended,
-                waits: tree.waits.into(),
-                holds: tree.holds.into(),
-            });
+            let task = root.seen(self.runtime, self.first, shapes, self.table);
+            self.snapshot.tasks.extend(task);
         }
     }
 
@@ -302,34 +287,16 @@ impl Reading<'_> {
         }
         let class = plan.class?;
         let (name, fallback) = (plan.name.clone(), plan.future_name.clone());
-        let root = || {
-            let point = self
-                .table
-                .points()
-                .get(tree?.waits.first()?.point.0 as usize)?;
-            let frames = self.table.frames_of(point.stack);
-            let root = self.table.frames().get(*frames.first()? as usize)?;
-            (root.kind != FrameKind::Leaf).then(|| Arc::clone(&root.function))
+        let names = RootNames {
+            certain: name.clone(),
+            fallback,
         };
-        let told = name.clone().or_else(root).or(fallback);
-        let kind = self.table.kind(TaskKind {
-            name: told.unwrap_or_else(|| Arc::from(unnamed(class))),
-            class,
-            runtime,
-        })?;
+        let kind = names.kind(class, runtime, tree, self.table)?;
         // Behind a `dyn Future` each task can be of another kind.
         if name.is_some() {
             self.plan(task)?.kind = Some(kind);
         }
         Some(kind)
-    }
-}
-
-fn unnamed(class: TaskClass) -> &'static str {
-    match class {
-        TaskClass::Async => "[unnamed future]",
-        TaskClass::Blocking => "[unnamed closure]",
-        TaskClass::BlockOn => "[unnamed block_on]",
     }
 }
 

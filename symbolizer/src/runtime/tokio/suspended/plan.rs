@@ -142,11 +142,7 @@ fn future_place(
 
 /// The name of the root function, as on the side of those that run: the first async
 /// function in the future's type that is no library's.
-pub(super) fn name_of(
-    future: &str,
-    class: Option<TaskClass>,
-    shapes: &mut Shapes,
-) -> Option<Arc<str>> {
+fn name_of(future: &str, class: Option<TaskClass>, shapes: &mut Shapes) -> Option<Arc<str>> {
     if class == Some(TaskClass::Blocking) {
         let chain = running::closure_in_blocking_task(future)?;
         return Some(function_path(None, &chain).readable.into());

@@ -3,6 +3,7 @@
 use awaitscope_flamegraph::{Profile, RecordingOptions, Target, profile_of};
 use awaitscope_sampler::Facts;
 use awaitscope_symbolizer::DebugFiles;
+use awaitscope_symbolizer::runtime::RuntimeInfo;
 use awaitscope_symbolizer::session::Outcome;
 use serde::{Deserialize, Serialize};
 
@@ -76,14 +77,7 @@ fn notes(outcome: &Outcome, options: &RecordingOptions, debug_files: &DebugFiles
                 .to_owned(),
         );
     }
-    for runtime in outcome.runtimes.iter().filter(|runtime| !runtime.progress) {
-        notes.push(format!(
-            "{}'s types are not in the debug information, and what ran was too little to learn from \
-             it how far workers are, so stalls are found only where a poll sleeps, not where it \
-             computes; record for longer, or build with `debug = 2` (\"full\"), to see those too",
-            runtime.name
-        ));
-    }
+    notes.extend(outcome.runtimes.iter().filter_map(polls_not_told));
     for file in debug_files.unmatched() {
         notes.push(format!(
             "the debug file {} belongs to no binary of this process",
@@ -91,4 +85,22 @@ fn notes(outcome: &Outcome, options: &RecordingOptions, debug_files: &DebugFiles
         ));
     }
     notes
+}
+/// Why stalls that compute are not found.
+fn polls_not_told(runtime: &RuntimeInfo) -> Option<String> {
+    let name = &runtime.name;
+    if runtime.progress {
+        return None;
+    }
+    Some(match runtime.types {
+        false => format!(
+            "{name}'s types are not in the debug information, and what ran was too little to learn \
+             from it how far workers are, so stalls are found only where a poll sleeps, not where \
+             it computes; record for longer, or build with `debug = 2` (\"full\"), to see those too"
+        ),
+        true => format!(
+            "{name} keeps nothing that tells one poll from the next, so stalls are found only where \
+             a poll sleeps, not where it computes"
+        ),
+    })
 }

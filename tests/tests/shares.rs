@@ -6,10 +6,14 @@ use awaitscope_tests::report::Report;
 use awaitscope_tests::{Profiler, RunningService, ServiceBuild, Truth, alone};
 
 fn record_mix(args: &[&str]) -> Result<(Truth, Report)> {
-    let mix = ServiceBuild::new("mix").build()?;
+    record("mix", &[], args)
+}
+
+fn record(service: &'static str, with: &[&str], args: &[&str]) -> Result<(Truth, Report)> {
+    let service = ServiceBuild::new(service).build()?;
     let profiler = Profiler::get()?;
     let _alone = alone();
-    let mut service = RunningService::start(&mix, &[])?;
+    let mut service = RunningService::start(&service, with)?;
     service.mark()?;
     let recording = profiler.record(service.pid(), args)?;
     let truth = service.truth()?;
@@ -29,6 +33,25 @@ fn shares_are_right_to_a_point_and_a_half_at_999_hz() -> Result<()> {
     let (truth, report) = record_mix(&["-d", "20s", "-F", "999"])?;
     let errors = share_errors(&truth, &report.kinds);
     assert!(errors[0].points().abs() <= 1.5, "{errors:#?}");
+    Ok(())
+}
+
+#[test]
+fn shares_are_right_beside_tokio() -> Result<()> {
+    let (truth, report) = record(
+        "executors",
+        &["--only", "split"],
+        &["-d", "10s", "-F", "499"],
+    )?;
+    let errors = share_errors(&truth, &report.kinds);
+    assert!(errors[0].points().abs() <= 3.0, "{errors:#?}");
+    let told: f64 = report.tasks.iter().map(|task| task.cpu_share).sum();
+    let in_tasks = report.cpu.in_tasks_ms / report.cpu.total_ms;
+    assert_eq!(report.tasks.len(), 3, "{:?}", report.tasks);
+    assert!(
+        told > 0.99 * in_tasks,
+        "{told} of {in_tasks} in tasks that are told"
+    );
     Ok(())
 }
 

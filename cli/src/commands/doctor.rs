@@ -175,14 +175,23 @@ fn binary(program: Option<&Module>, runtimes: &[RuntimeInfo]) -> Binary {
         debug_information: match tier {
             DebugTier::Nothing => "none",
             DebugTier::Symbols => "symbols",
-            DebugTier::Dwarf if runtimes.iter().any(|runtime| runtime.progress) => "types",
+            DebugTier::Dwarf if runtimes.iter().any(|runtime| runtime.types) => "types",
             DebugTier::Dwarf => "lines",
         },
     }
 }
 
-/// How far workers are is learned while they work, where no types tell how to read it.
-const STALLS: &str = "stalls where a poll sleeps, and after the first tasks also where it computes";
+/// Which stalls are found.
+fn stalls(runtimes: &[RuntimeInfo]) -> &'static str {
+    if runtimes.iter().any(|runtime| runtime.progress) {
+        "stalls on the CPU and off it"
+    } else if runtimes.iter().any(|runtime| runtime.learns) {
+        // How far workers are is learned while they work.
+        "stalls where a poll sleeps, and after the first tasks also where it computes"
+    } else {
+        "stalls where a poll sleeps"
+    }
+}
 
 impl Tasks {
     /// What `tasks` and the views of waiting show.
@@ -239,17 +248,17 @@ impl Diagnosis {
         }
         let types = self.binary.debug_information == "types";
         if !self.runtimes.is_empty() {
-            match self.binary.debug_information {
-                "types" => get.push(
-                    "async stacks by function and line, CPU by task, stalls on the CPU and off it"
-                        .into(),
-                ),
-                "lines" => get.push(format!("async stacks by line, CPU by task, {STALLS}")),
-                "symbols" => get.push(format!(
-                    "stacks by symbol, where async functions look like closures, {STALLS}"
-                )),
-                _ => get.push("addresses without names".into()),
-            }
+            let stalls = stalls(&self.runtimes);
+            get.push(match self.binary.debug_information {
+                "types" => {
+                    format!("async stacks by function and line, CPU by task, {stalls}")
+                }
+                "lines" => format!("async stacks by line, CPU by task, {stalls}"),
+                "symbols" => {
+                    format!("stacks by symbol, where async functions look like closures, {stalls}")
+                }
+                _ => "addresses without names".into(),
+            });
         }
         if !types && !self.runtimes.is_empty() {
             more.push(

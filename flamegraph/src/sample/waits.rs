@@ -172,6 +172,8 @@ pub(crate) fn recorded(seconds: u64, mut play: impl FnMut(&mut Stage, u64)) -> P
             version: Some("1.54.1".to_owned()),
             flavor: None,
             progress: true,
+            learns: false,
+            types: true,
         }],
         frames: stage.outcome_frames,
         stacks: stage.stacks,

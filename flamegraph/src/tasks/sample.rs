@@ -121,6 +121,8 @@ impl Service {
             version: Some("1.54.1".to_owned()),
             flavor: None,
             progress: true,
+            learns: false,
+            types: true,
         };
         TaskList::of(&self.snapshot, &self.table, &[runtime], None)
     }

@@ -72,6 +72,10 @@ pub struct RuntimeInfo {
     /// Whether the progress of workers can be read, which on-CPU stalls need. Where
     /// that has to be learned first, it is told by what was recorded.
     pub progress: bool,
+    /// Whether it can be learned. Some runtimes keep nothing that would tell.
+    pub learns: bool,
+    /// Whether the debug information has its types.
+    pub types: bool,
 }
 
 /// How far a worker is.

@@ -30,7 +30,7 @@ impl AsyncExecutor {
     pub fn detect(space: &AddressSpace) -> Option<Self> {
         let detected = Arc::new(Detected::find(space)?);
         Some(Self {
-            runs: RunFrames::new(&detected),
+            runs: RunFrames::new(&detected, space),
             detected,
         })
     }
@@ -43,6 +43,8 @@ impl Runtime for AsyncExecutor {
             version: self.detected.version.clone(),
             flavor: None,
             progress: false,
+            learns: false,
+            types: self.runs.has_types(),
         }
     }
 

@@ -75,20 +75,25 @@ pub(super) fn is_glue(frame: &SourceFrame) -> bool {
 pub(super) struct RunFrames {
     module: ModuleId,
     runs: HashSet<Svma>,
-    /// `None` before it was looked for.
-    layout: Option<Option<Layout>>,
+    /// `None` where there are no types.
+    layout: Option<Layout>,
 }
 
 impl RunFrames {
-    pub fn new(detected: &Detected) -> Self {
+    pub fn new(detected: &Detected, space: &AddressSpace) -> Self {
         Self {
             module: detected.module,
             runs: detected.runs.clone(),
-            layout: None,
+            layout: layout_of(space, detected.module),
         }
     }
 
-    pub fn polled(&mut self, seen: &SeenStack<'_>) -> Polled {
+    /// Whether the debug information has the types of tasks.
+    pub fn has_types(&self) -> bool {
+        self.layout.is_some()
+    }
+
+    pub fn polled(&self, seen: &SeenStack<'_>) -> Polled {
         let found = seen.frames.iter().find_map(|frame| {
             let (module, svma) = seen.space.lookup(frame.lookup)?;
             let symbols = seen.space.module(module)?.symbols();
@@ -100,12 +105,8 @@ impl RunFrames {
             return Polled::Nothing;
         };
         let pointers = pointers_of(frame, seen.stack);
-        let layout = self
-            .layout
-            .get_or_insert_with(|| layout_of(seen.space, self.module));
-        let id = layout
-            .as_ref()
-            .and_then(|layout| task_among(&pointers, run, layout, seen.memory));
+        let layout = self.layout.as_ref();
+        let id = layout.and_then(|layout| task_among(&pointers, run, layout, seen.memory));
         Polled::Task {
             class: TaskClass::Async,
             id,

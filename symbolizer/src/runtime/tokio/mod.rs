@@ -55,6 +55,8 @@ impl Runtime for Tokio {
             version: self.detected.version.clone(),
             flavor: self.polls.flavor().map(str::to_owned),
             progress: self.workers.is_some(),
+            learns: self.learning.is_some(),
+            types: self.workers.is_some(),
         }
     }
 

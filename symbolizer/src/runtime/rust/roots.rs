@@ -111,6 +111,8 @@ struct Frame {
     future: Arc<str>,
     start: u64,
     end: u64,
+    /// Where the frames begin that it may have been moved into.
+    within: u64,
 }
 
 impl Roots {
@@ -199,7 +201,7 @@ impl Roots {
         };
         let last = frame.end.saturating_sub(size);
         let known = match self.threads.get(&tid) {
-            Some(Seen::Root(address)) if (frame.start..=last).contains(address) => Some(*address),
+            Some(Seen::Root(address)) if (frame.within..=last).contains(address) => Some(*address),
             _ => None,
         };
         let mut try_places = |places: Vec<u64>| -> Vec<(u64, Tree)> {
@@ -214,9 +216,13 @@ impl Roots {
                 .collect()
         };
         let mut found = try_places(known.into_iter().collect());
-        if found.is_empty() {
-            let places = (frame.start.next_multiple_of(8)..=last).step_by(8);
-            found = try_places(places.take(MOST_PLACES as usize).collect());
+        // Most have it in their own frame: what looks like it further in is a copy then.
+        let inside = frame.start.saturating_sub(8).min(last);
+        for (from, to) in [(frame.start, last), (frame.within, inside)] {
+            if found.is_empty() {
+                let places = (from.next_multiple_of(8)..=to).step_by(8);
+                found = try_places(places.take(MOST_PLACES as usize).collect());
+            }
         }
         if let [(address, tree)] = found.as_slice() {
             root.address = *address;
@@ -251,8 +257,9 @@ impl Roots {
         let ends = beyond.iter().filter_map(|frame| frame.cfa);
         Some(Frame {
             future,
-            start: frames[index.saturating_sub(FRAMES_WITHIN)].registers.sp().0,
+            start: frames[index].registers.sp().0,
             end: ends.map(|cfa| cfa.0).max()?,
+            within: frames[index.saturating_sub(FRAMES_WITHIN)].registers.sp().0,
         })
     }
 

@@ -8,8 +8,9 @@ use crate::module::DwarfReader;
 use crate::types::{TypeId, Types};
 use std::sync::Arc;
 
-/// How deep a member is looked for.
-const DEEPEST: usize = 10;
+/// How deep a member is looked for: the descriptor of a socket that two halves share is twelve
+/// types inside of what they point to.
+const DEEPEST: usize = 16;
 
 /// The shape of a known container.
 pub(super) fn container(

@@ -83,14 +83,14 @@ async fn reads_owned_half() {
     let (ours, theirs) = connection("owned_half").await;
     let (mut read, write) = ours.into_split();
     let mut buffer = Vec::new();
-    let _ = read.read_to_end(&mut buffer).await; //~ await owned_half 0 waits::leaves::reads_owned_half | socket/io
+    let _ = read.read_to_end(&mut buffer).await; //~ await owned_half 0 waits::leaves::reads_owned_half | socket
     drop((write, theirs));
 }
 
 async fn reads_borrowed_half() {
     let (mut ours, theirs) = connection("borrowed_half").await;
     let (mut read, write) = ours.split();
-    let _ = read.read_u64().await; //~ await borrowed_half 0 waits::leaves::reads_borrowed_half | socket/io
+    let _ = read.read_u64().await; //~ await borrowed_half 0 waits::leaves::reads_borrowed_half | socket
     std::hint::black_box((&write, &theirs));
 }
 

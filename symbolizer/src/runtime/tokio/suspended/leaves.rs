@@ -58,6 +58,56 @@ const LEAVES: &[(&str, Option<WaitsOn>, Rule)] = &[
         Rule::Descriptor,
     ),
     (
+        "tokio::net::tcp::split_owned::OwnedReadHalf",
+        Some(WaitsOn::Socket),
+        Rule::DescriptorBehind("inner"),
+    ),
+    (
+        "tokio::net::tcp::split_owned::OwnedWriteHalf",
+        Some(WaitsOn::Socket),
+        Rule::DescriptorBehind("inner"),
+    ),
+    (
+        "tokio::net::tcp::split::ReadHalf",
+        Some(WaitsOn::Socket),
+        Rule::DescriptorBehind("__0"),
+    ),
+    (
+        "tokio::net::tcp::split::WriteHalf",
+        Some(WaitsOn::Socket),
+        Rule::DescriptorBehind("__0"),
+    ),
+    (
+        "tokio::net::unix::split_owned::OwnedReadHalf",
+        Some(WaitsOn::Socket),
+        Rule::DescriptorBehind("inner"),
+    ),
+    (
+        "tokio::net::unix::split_owned::OwnedWriteHalf",
+        Some(WaitsOn::Socket),
+        Rule::DescriptorBehind("inner"),
+    ),
+    (
+        "tokio::net::unix::split::ReadHalf",
+        Some(WaitsOn::Socket),
+        Rule::DescriptorBehind("__0"),
+    ),
+    (
+        "tokio::net::unix::split::WriteHalf",
+        Some(WaitsOn::Socket),
+        Rule::DescriptorBehind("__0"),
+    ),
+    (
+        "tokio::io::split::ReadHalf",
+        None,
+        Rule::DescriptorBehind("inner"),
+    ),
+    (
+        "tokio::io::split::WriteHalf",
+        None,
+        Rule::DescriptorBehind("inner"),
+    ),
+    (
         "tokio::io::async_fd::AsyncFd",
         Some(WaitsOn::Io),
         Rule::Descriptor,

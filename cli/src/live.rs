@@ -1,7 +1,7 @@
 //! A recording that is looked at while it goes on: every so often a profile of the last while.
 
 use crate::about::About;
-use crate::recording::Consumer;
+use crate::audience::Consumer;
 use crate::snapshots::{Latest, Pace};
 use awaitscope_flamegraph::Profile;
 use awaitscope_sampler::{LiveProcess, Nanos, Process};

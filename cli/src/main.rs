@@ -2,6 +2,7 @@
 
 mod about;
 mod args;
+mod audience;
 mod capture;
 mod commands;
 mod demo;

@@ -4,6 +4,7 @@
 
 use crate::about::{About, target, target_of};
 use crate::args::WatchArgs;
+use crate::audience::{Audience, Consumer, End};
 use crate::capture::Keeper;
 use crate::live::Live;
 use crate::naming;
@@ -26,9 +27,25 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How many looks fall into a stall of the threshold's length: each of its ends is known to
-/// within half a period between two looks.
-const LOOKS_PER_STALL: u32 = 3;
+/// How closely a process is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Looking {
+    /// So that lengths are right: for what is kept.
+    Closely,
+    /// So that no stall is missed: for what is gone in a moment, and is to cost little.
+    Loosely,
+}
+
+impl Looking {
+    /// How many looks fall into a stall of the threshold's length: each of its ends is known to
+    /// within half a period between two looks.
+    fn per_stall(self) -> u32 {
+        match self {
+            Self::Closely => 3,
+            Self::Loosely => 2,
+        }
+    }
+}
 
 /// A look may come later by this part of the time between two, so that it can be had together with
 /// a tick of the kernel's that comes anyway: a timer of its own is an exit from a virtual machine to
@@ -44,44 +61,6 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// When the kernel's names are read: after attaching, which needs the time more.
 const KERNEL_NAMES_AFTER: Duration = Duration::from_millis(700);
-
-/// Whoever is told how a recording goes, while it goes on.
-pub trait Audience {
-    /// How long it will last, what was seen so far, and how many tasks live. This is said after
-    /// every look, so not much should be done.
-    fn show(&mut self, left: Option<Duration>, glance: &dyn Fn() -> (Glance, Option<u64>));
-
-    /// A remark.
-    fn note(&mut self, text: &str);
-
-    /// No more looks are taken.
-    fn over(&mut self);
-}
-
-/// What becomes of what is seen.
-pub trait Consumer: Send + 'static {
-    /// The process, as the session is to see it.
-    fn process(&self, process: Arc<LiveProcess>) -> Arc<dyn Process + Send + Sync>;
-
-    /// Passes a batch on to the session.
-    fn pass(&mut self, session: &mut Session, batch: Batch);
-}
-
-impl Consumer for Option<Keeper> {
-    fn process(&self, process: Arc<LiveProcess>) -> Arc<dyn Process + Send + Sync> {
-        match self {
-            Some(keeper) => Arc::new(keeper.process(process)),
-            None => process,
-        }
-    }
-
-    fn pass(&mut self, session: &mut Session, batch: Batch) {
-        match self {
-            Some(keeper) => keeper.pass(session, batch),
-            None => session.take(batch),
-        }
-    }
-}
 
 /// A process that is being watched.
 pub struct Recording {
@@ -102,9 +81,9 @@ pub struct Recording {
 
 impl Recording {
     /// Attaches to a running process.
-    pub fn attach(pid: Pid, args: &WatchArgs) -> Result<Self> {
+    pub fn attach(pid: Pid, args: &WatchArgs, looking: Looking) -> Result<Self> {
         let attachment = Attachment::attach(pid, &options(args))?;
-        Self::of(attachment, None, args)
+        Self::of(attachment, None, args, looking)
     }
 
     /// Starts a command and watches it from its first instruction.
@@ -115,10 +94,15 @@ impl Recording {
         let mut command = Command::new(program);
         command.args(arguments);
         let (attachment, child) = Attachment::launch(command, &options(args))?;
-        Self::of(attachment, Some(child), args)
+        Self::of(attachment, Some(child), args, Looking::Closely)
     }
 
-    fn of(attachment: Attachment, child: Option<Child>, args: &WatchArgs) -> Result<Self> {
+    fn of(
+        attachment: Attachment,
+        child: Option<Child>,
+        args: &WatchArgs,
+        looking: Looking,
+    ) -> Result<Self> {
         let (start, start_unix_ns, began) = (Nanos::now(), naming::unix_now(), Instant::now());
         let process = Arc::new(LiveProcess::open(attachment.pid())?);
         let facts = process.facts()?;
@@ -129,7 +113,7 @@ impl Recording {
                 .try_into()
                 .unwrap_or(u64::MAX),
         );
-        let period = (args.stall_threshold / LOOKS_PER_STALL)
+        let period = (args.stall_threshold / looking.per_stall())
             .clamp(Duration::from_millis(1), Duration::from_millis(10));
         let targets = Arc::new(Mutex::new(Targets::default()));
         let debug_files = DebugFiles::open(&args.debug_file)?;
@@ -331,19 +315,6 @@ impl Recording {
         }
         Ok(End::Told)
     }
-}
-
-/// Why a recording ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// It was told to.
-    Told,
-    /// It had lasted as long as it was to.
-    TimeOver,
-    /// The process ended.
-    ProcessEnded,
-    /// It could not go on.
-    Failed,
 }
 
 /// What came of watching.

@@ -1,7 +1,7 @@
 //! The one line that is shown while recording.
 
+use crate::audience::Audience;
 use crate::output;
-use crate::recording::Audience;
 use awaitscope_symbolizer::session::Glance;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};

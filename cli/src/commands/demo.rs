@@ -3,7 +3,7 @@
 use crate::args::{DemoArgs, WatchArgs};
 use crate::demo::DemoService;
 use crate::output;
-use crate::recording::Recording;
+use crate::recording::{Looking, Recording};
 use anyhow::{Context, Result};
 use awaitscope_flamegraph::{Color, FlamegraphOptions, Report, View, flamegraph, html};
 use awaitscope_sampler::Pid;
@@ -24,7 +24,7 @@ pub fn run(args: &DemoArgs) -> Result<()> {
         DURATION.as_secs()
     ));
     let watch = WatchArgs::lasting(DURATION);
-    let profile = Recording::attach(Pid(service.pid()), &watch)?.run()?;
+    let profile = Recording::attach(Pid(service.pid()), &watch, Looking::Closely)?.run()?;
     drop(service);
 
     let cpu = flamegraph(&profile, FlamegraphOptions::default())?;

@@ -13,7 +13,7 @@ pub mod tasks;
 use crate::args::SourceArgs;
 use crate::capture;
 use crate::output;
-use crate::recording::Recording;
+use crate::recording::{Looking, Recording};
 use crate::target;
 use anyhow::{Context, Result};
 use awaitscope_flamegraph::Profile;
@@ -34,7 +34,7 @@ fn profile(args: &SourceArgs) -> Result<Profile> {
     let pid = target::resolve(&args.target)?;
     let mut watch = args.watch.clone();
     watch.duration = watch.duration.or(Some(DEFAULT_DURATION));
-    let profile = Recording::attach(pid, &watch)?.run()?;
+    let profile = Recording::attach(pid, &watch, Looking::Closely)?.run()?;
     show_notes(&profile);
     Ok(profile)
 }

@@ -1,7 +1,7 @@
 //! `awaitscope record`.
 
 use crate::args::RecordArgs;
-use crate::recording::Recording;
+use crate::recording::{Looking, Recording};
 use crate::{naming, output, target};
 use anyhow::Result;
 use awaitscope_flamegraph::Profile;
@@ -13,7 +13,11 @@ pub fn run(args: RecordArgs) -> Result<()> {
         output::check(path)?;
     }
     let recording = if args.command.is_empty() {
-        Recording::attach(target::resolve(&args.target)?, &args.watch)?
+        Recording::attach(
+            target::resolve(&args.target)?,
+            &args.watch,
+            Looking::Closely,
+        )?
     } else {
         Recording::launch(&args.command, &args.watch)?
     };

@@ -17,8 +17,9 @@ mod trends;
 mod view;
 
 use crate::args::TopArgs;
+use crate::audience::{Audience, End};
 use crate::output;
-use crate::recording::{Audience, End, Recording};
+use crate::recording::{Looking, Recording};
 use crate::snapshots::Pace;
 use crate::stop::{LEAVING, Stop};
 use crate::target;
@@ -33,7 +34,7 @@ use view::{Happening, View};
 pub fn run(args: &TopArgs) -> Result<()> {
     check_terminal()?;
     let pid = target::resolve(&args.target)?;
-    let recording = Recording::attach(pid, &args.watch)?;
+    let recording = Recording::attach(pid, &args.watch, Looking::Loosely)?;
     let began = Instant::now();
     let title = format!("{} (pid {})", recording.facts().name, pid.0);
     let title = awaitscope_flamegraph::printable::printable(&title).into_owned();

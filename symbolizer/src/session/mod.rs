@@ -10,6 +10,7 @@ mod batch;
 mod capture;
 mod folding;
 mod groups;
+mod kept;
 mod kinds;
 mod name_pool;
 mod naming;

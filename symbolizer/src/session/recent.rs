@@ -3,8 +3,9 @@
 //! on for as long as somebody likes to watch.
 
 use super::Session;
+use super::kept::Kept;
 use super::naming::{Named, StackNamer};
-use super::outcome::{Accumulated, Kept, Outcome, Quality};
+use super::outcome::{Accumulated, Outcome, Quality};
 use super::stacks::StackId;
 use awaitscope_sampler::{Nanos, Tid};
 use std::collections::VecDeque;

@@ -197,7 +197,7 @@ fn trends(model: &Model, window: &Window, ink: Ink, width: u16, room: usize) -> 
             Span::styled(cells::trend(&values(trend, letters), 0.0), ink.trend()),
         ])
     };
-    if window.quality.snapshots == 0 {
+    if window.quality.snapshots == 0 || window.runtimes.is_empty() {
         return Vec::new();
     }
     let now = |trend| cells::mean(last(&values(trend, letters)));

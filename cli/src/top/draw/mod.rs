@@ -26,6 +26,9 @@ const ALL_PANELS: u16 = 18;
 /// A panel that does not have the focus is no smaller than its head and two rows.
 const LEAST: u16 = 4;
 
+/// From so many rows on, a remark has a row of its own.
+const ROOM_FOR_REMARK: u16 = 14;
+
 /// Draws everything.
 pub fn all(model: &Model, ink: Ink, frame: &mut Frame<'_>) {
     let area = frame.area();
@@ -36,7 +39,9 @@ fn screen(model: &Model, ink: Ink, area: Rect, buffer: &mut Buffer) {
     if area.width < 4 || area.height < 3 {
         return;
     }
-    let [above, foot] = split(area, area.height - 1);
+    // Where there is little room, a remark stands in place of the hints.
+    let remark = u16::from(area.height >= ROOM_FOR_REMARK && note(model).is_some());
+    let [above, foot] = split(area, area.height - 1 - remark);
     let below = head::draw(model, ink, above, buffer);
     footer(model, ink, foot, buffer);
     if model.help {
@@ -106,7 +111,7 @@ fn panel(model: &Model, panel: Panel, ink: Ink, area: Rect, buffer: &mut Buffer)
     }
 }
 
-/// The last line: what is typed, said, or can be pressed.
+/// The last lines: what is to be said of the recording, and what is typed or can be pressed.
 fn footer(model: &Model, ink: Ink, area: Rect, buffer: &mut Buffer) {
     let line = if model.typing {
         Line::from(vec![
@@ -117,7 +122,7 @@ fn footer(model: &Model, ink: Ink, area: Rect, buffer: &mut Buffer) {
             )),
             Span::styled("▏", ink.key()),
         ])
-    } else if let Some(note) = note(model) {
+    } else if let (Some(note), 1) = (note(model), area.height) {
         Line::styled(format!(" {note}"), ink.warning())
     } else if model.drill.is_some() {
         hints(
@@ -144,7 +149,15 @@ fn footer(model: &Model, ink: Ink, area: Rect, buffer: &mut Buffer) {
             ],
         )
     };
-    put(buffer, area, 0, line);
+    if let (Some(note), 2..) = (note(model), area.height) {
+        put(
+            buffer,
+            area,
+            0,
+            Line::styled(format!(" {note}"), ink.warning()),
+        );
+    }
+    put(buffer, area, area.height - 1, line);
 }
 
 /// A remark on the recording.

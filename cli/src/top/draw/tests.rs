@@ -208,6 +208,9 @@ fn what_is_wrong_with_the_recording_is_said_below() {
     window.quality.notes = vec!["time in the kernel is not sampled".into()];
     let mut model = Model::new("app");
     model.see(seen(window));
-    let lines = lines(&model, 100, 30);
-    assert!(lines[29].contains("time in the kernel"), "{}", lines[29]);
+    let large = lines(&model, 100, 30);
+    assert!(large[28].contains("time in the kernel"), "{}", large[28]);
+    assert!(large[29].contains("leave"), "{}", large[29]);
+    let small = lines(&model, 40, 10);
+    assert!(small[9].contains("time in the kernel"), "{}", small[9]);
 }

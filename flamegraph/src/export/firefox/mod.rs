@@ -27,7 +27,7 @@ use markers::{About, StallMarker, Value};
 use stacks::Stacks;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
-use tracks::{Family, Track, Tracks};
+use tracks::{Family, Of, Track, Tracks};
 
 /// Tracks of a family that are shown from the beginning.
 const SHOWN: usize = 12;
@@ -163,7 +163,7 @@ impl<'a> Making<'a> {
     ) -> ThreadHandle {
         let profile = self.profile;
         match (family, track.of) {
-            (Family::Threads, Some(index)) => {
+            (Family::Threads, Of::One(index)) => {
                 let known = &profile.threads[index];
                 let rank = match known.tid == profile.target.pid {
                     true => Rank::Main,
@@ -173,7 +173,7 @@ impl<'a> Making<'a> {
                 self.threads.insert(ThreadId::at(index), thread);
                 thread
             }
-            (Family::Threads, None) => {
+            (Family::Threads, Of::Unknown | Of::Others) => {
                 let thread = self.thread(process, Rank::Other, 0, "[other threads]");
                 self.other_threads = Some(thread);
                 thread
@@ -181,8 +181,9 @@ impl<'a> Making<'a> {
             // Kinds are on no thread; a number that a thread has is made another.
             (_, of) => {
                 let name = match of {
-                    Some(index) => kind_name(profile, KindId::at(index)),
-                    None => "[other kinds]".to_owned(),
+                    Of::One(index) => kind_name(profile, KindId::at(index)),
+                    Of::Unknown => "[kind not known]".to_owned(),
+                    Of::Others => "[other kinds]".to_owned(),
                 };
                 let number = u32::try_from(number).unwrap_or(u32::MAX);
                 self.thread(process, Rank::Other, number, &name)

@@ -27,9 +27,19 @@ pub(super) struct Tracks {
 
 /// One track.
 pub(super) struct Track {
-    /// The index of the thread or kind; `None` for all others together.
-    pub(super) of: Option<usize>,
+    pub(super) of: Of,
     pub(super) buckets: Vec<Stretch>,
+}
+
+/// What a track is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Of {
+    /// The thread or kind with this index.
+    One(usize),
+    /// Tasks whose kind could not be told.
+    Unknown,
+    /// All that have no track of their own.
+    Others,
 }
 
 /// What a track did in one bucket.
@@ -49,15 +59,16 @@ pub(super) struct Time {
 impl Family {
     /// The thread or kind that a weight belongs to, and what it was; `None` where it is of
     /// another family.
-    fn sort(self, weight: &Weight) -> Option<(usize, Part)> {
+    fn sort(self, weight: &Weight) -> Option<(Of, Part)> {
         let key = &weight.key;
-        let thread = key.thread.map(|thread| thread.index());
-        let kind = key.kind.map(|kind| kind.index());
+        let thread = key.thread.map(|thread| Of::One(thread.index()));
+        let kind = key.kind.map(|kind| Of::One(kind.index()));
         match (self, key.state) {
             (Self::Threads, State::OnCpu) => Some((thread?, Part::OnCpu)),
+            // What runs outside tasks is with its thread.
             (Self::OnCpu, State::OnCpu) => Some((kind?, Part::OnCpu)),
-            (Self::Waiting, State::Waiting) => Some((kind?, Part::Waiting)),
-            (Self::Waiting, State::Ready) => Some((kind?, Part::Ready)),
+            (Self::Waiting, State::Waiting) => Some((kind.unwrap_or(Of::Unknown), Part::Waiting)),
+            (Self::Waiting, State::Ready) => Some((kind.unwrap_or(Of::Unknown), Part::Ready)),
             _ => None,
         }
     }
@@ -69,13 +80,13 @@ impl Tracks {
         let count = numbers.values().map(|number| number + 1).max().unwrap_or(0);
         let mut list: Vec<Track> = (0..count)
             .map(|_| Track {
-                of: None,
+                of: Of::Others,
                 buckets: Vec::new(),
             })
             .collect();
         for (&of, &number) in &numbers {
             if number < TRACKS {
-                list[number].of = Some(of);
+                list[number].of = of;
             }
         }
         for bucket in &profile.buckets {
@@ -97,8 +108,8 @@ impl Tracks {
 }
 
 /// The number of the track of each thread or kind that has any time.
-fn numbers(profile: &Profile, family: Family) -> HashMap<usize, usize> {
-    let mut weights: HashMap<usize, u64> = HashMap::new();
+fn numbers(profile: &Profile, family: Family) -> HashMap<Of, usize> {
+    let mut weights: HashMap<Of, u64> = HashMap::new();
     for weight in profile.weights() {
         if let Some((of, _)) = family.sort(weight) {
             *weights.entry(of).or_default() += weight.ns;
@@ -107,10 +118,10 @@ fn numbers(profile: &Profile, family: Family) -> HashMap<usize, usize> {
     if family == Family::Threads {
         // A worker that only slept has its stalls to show.
         for stall in &profile.stalls {
-            *weights.entry(stall.thread.index()).or_default() += stall.duration_ns;
+            *weights.entry(Of::One(stall.thread.index())).or_default() += stall.duration_ns;
         }
     }
-    let mut weights: Vec<(usize, u64)> = weights.into_iter().collect();
+    let mut weights: Vec<(Of, u64)> = weights.into_iter().collect();
     weights.sort_unstable_by_key(|&(of, ns)| (Reverse(ns), of));
     let numbered = weights.iter().enumerate();
     numbered

@@ -87,7 +87,8 @@ impl<'a> Pprof<'a> {
         };
         match entry.kind {
             Some(kind) => label("kind", &kind_name(profile, kind)),
-            None => label("kind", "[outside tasks]"),
+            None if entry.state == "on-cpu" => label("kind", "[outside tasks]"),
+            None => label("kind", "[kind not known]"),
         }
         if let Some(task) = entry.task {
             label("task", &profile.tasks[task.index()].id);

@@ -28,6 +28,7 @@ mod flavour;
 mod found;
 mod profiler;
 mod public;
+pub mod readers;
 pub mod report;
 mod service;
 pub mod tasks;

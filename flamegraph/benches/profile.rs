@@ -1,5 +1,5 @@
 //! What a profile costs: to collect, to write, to read, to draw and to report,
-//! for a minute of eight busy threads at 999 Hz.
+//! for a minute of eight busy threads at 999 Hz; and as a page, for a million samples.
 #![allow(
     missing_docs,
     reason = "criterion's macros make an undocumented function"
@@ -7,7 +7,7 @@
 
 use awaitscope_flamegraph::{
     FlamegraphOptions, KindClass, Profile, ProfileBuilder, RecordingOptions, Report, StackId,
-    State, Target, ThreadRole, WeightKey, flamegraph,
+    State, Target, ThreadRole, WeightKey, flamegraph, html,
 };
 use awaitscope_symbolizer::{Frame, FrameKind, Origin};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -17,6 +17,8 @@ const SECONDS: u64 = 60;
 const RATE: u64 = 999;
 const THREADS: u32 = 8;
 const SAMPLES: u64 = SECONDS * RATE * THREADS as u64;
+/// So long it takes to a million samples.
+const MILLION_SECONDS: u64 = 126;
 
 /// Stacks of thirty frames that part like those of a service: a few kinds, more
 /// functions the deeper one looks.
@@ -41,7 +43,7 @@ fn stack(builder: &mut ProfileBuilder, seed: u64) -> StackId {
     parent.expect("thirty frames")
 }
 
-fn record() -> ProfileBuilder {
+fn record(seconds: u64) -> ProfileBuilder {
     let options = RecordingOptions {
         rate_hz: RATE as u32,
         ..RecordingOptions::default()
@@ -57,7 +59,7 @@ fn record() -> ProfileBuilder {
         .map(|tid| builder.thread(tid, "worker", ThreadRole::Worker { runtime: 0 }))
         .collect();
     let mut chance = 1_u64;
-    for tick in 0..SECONDS * RATE {
+    for tick in 0..seconds * RATE {
         for &thread in &threads {
             chance = chance
                 .wrapping_mul(6_364_136_223_846_793_005)
@@ -75,16 +77,16 @@ fn record() -> ProfileBuilder {
             builder.add_weight(key, tick * 1_001_001, 1_001_001, 1);
         }
     }
-    builder.quality_mut().samples = SAMPLES;
+    builder.quality_mut().samples = seconds * RATE * u64::from(THREADS);
     builder
 }
 
-fn finished() -> Profile {
-    record().finish(SECONDS * 1_000_000_000)
+fn finished(seconds: u64) -> Profile {
+    record(seconds).finish(seconds * 1_000_000_000)
 }
 
 fn profile(criterion: &mut Criterion) {
-    let profile = finished();
+    let profile = finished(SECONDS);
     let mut bytes = Vec::new();
     profile.write(&mut bytes).expect("memory takes it");
     println!("{} samples, {} bytes", SAMPLES, bytes.len());
@@ -92,7 +94,11 @@ fn profile(criterion: &mut Criterion) {
     group.sample_size(10);
     group.throughput(Throughput::Elements(SAMPLES));
     group.bench_function("collect", |bench| {
-        bench.iter_batched(|| (), |()| black_box(finished()), BatchSize::LargeInput);
+        bench.iter_batched(
+            || (),
+            |()| black_box(finished(SECONDS)),
+            BatchSize::LargeInput,
+        );
     });
     group.bench_function("write", |bench| {
         bench.iter(|| profile.write(std::io::sink()).expect("nowhere takes it"));
@@ -109,5 +115,17 @@ fn profile(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, profile);
+fn page(criterion: &mut Criterion) {
+    let profile = finished(MILLION_SECONDS);
+    let samples = MILLION_SECONDS * RATE * u64::from(THREADS);
+    let page = html(&profile).expect("it is written to memory");
+    println!("{samples} samples, a page of {} bytes", page.len());
+    let mut group = criterion.benchmark_group("page");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(samples));
+    group.bench_function("write", |bench| bench.iter(|| html(black_box(&profile))));
+    group.finish();
+}
+
+criterion_group!(benches, profile, page);
 criterion_main!(benches);

@@ -11,6 +11,8 @@
 //!   as a file ([`Profile::save`], [`Profile::load`]) that opens on any machine.
 //! - [`flamegraph`] draws it as an SVG that can be searched and zoomed, coloured
 //!   by what a frame is, with the machinery between async functions folded away.
+//! - [`html`](html()) writes all of it as a page to click through, of which any stretch of time can
+//!   be selected.
 //! - [`Report`] says it in numbers and sentences: who used the CPU and how sure
 //!   that is, which lines held the workers and what to do about it.
 //! - [`merge`] makes one profile of several: replicas of a service, or runs.

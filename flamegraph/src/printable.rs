@@ -26,7 +26,8 @@ pub fn printable(string: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-fn is_hidden(character: char) -> bool {
+/// Whether a character is not plainly visible.
+pub(crate) fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(character,
             // Line and paragraph separators, marks and overrides of direction,

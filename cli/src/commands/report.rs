@@ -12,6 +12,9 @@ pub fn run(args: &ReportArgs) -> Result<()> {
     if is_page && output::is_terminal(&args.output) {
         bail!("an HTML page says nothing on a terminal; name a file, as in `-o report.html`");
     }
+    if is_page && args.top.is_some() {
+        bail!("--top is for text and JSON; the page shows more rows where one asks for them");
+    }
     output::check(&args.output)?;
     let profile = profile(&args.source)?;
     let report = || Report::of(&profile);

@@ -1,11 +1,11 @@
 //! The folded tree with the time of every stretch of the recording, for a page that
 //! shows any part of it.
 
-use super::drawn::{Drawn, drawn};
+use super::drawn::{Drawn, Part, drawn};
 use super::groups::Groups;
 use super::{Folding, Node};
 use crate::error::Error;
-use crate::profile::{Profile, StringId};
+use crate::profile::{KindId, Profile, StackId, StringId};
 use crate::view::{Grouping, RuntimeFrames, View};
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ pub(crate) struct OverTime {
     /// The boxes, divided by the lines they stand at: parents first, and the first is
     /// all of it.
     pub(crate) spots: Vec<Spot>,
-    /// When they took how much time.
+    /// When they took how much time, in the order of the stretches.
     pub(crate) moments: Vec<Moment>,
 }
 
@@ -57,16 +57,19 @@ fn summed(mut weights: Vec<Drawn>, per_stretch: u32) -> Vec<Drawn> {
     for weight in &mut weights {
         weight.bucket = weight.bucket.map(|bucket| bucket / per_stretch.max(1));
     }
-    let key = |weight: &Drawn| (weight.bucket, weight.kind, weight.part, weight.stack);
-    weights.sort_unstable_by_key(key);
+    weights.sort_unstable_by_key(|weight| (place_of(weight), weight.bucket));
     weights.dedup_by(|later, kept| {
-        let same = key(later) == key(kept);
+        let same = place_of(later) == place_of(kept) && later.bucket == kept.bucket;
         if same {
             kept.ns = kept.ns.saturating_add(later.ns);
         }
         same
     });
     weights
+}
+
+fn place_of(weight: &Drawn) -> (Option<KindId>, Part, Option<StackId>) {
+    (weight.kind, weight.part, weight.stack)
 }
 
 fn folded(
@@ -78,15 +81,19 @@ fn folded(
     let mut folding = Folding::new(profile, runtime_frames);
     let mut spots = Spots::default();
     let mut moments = Vec::with_capacity(weights.len());
-    for weight in weights {
-        let group = groups.node(weight, profile, &mut folding);
-        let (node, place) = folding.add(group, weight)?;
-        moments.push(Moment {
+    for together in weights.chunk_by(|one, next| place_of(one) == place_of(next)) {
+        let mut sum = together[0];
+        sum.ns = together.iter().map(|weight| weight.ns).sum();
+        let group = groups.node(&sum, profile, &mut folding);
+        let (node, place) = folding.add(group, &sum)?;
+        let spot = spots.of(&folding, node, place);
+        moments.extend(together.iter().map(|weight| Moment {
             stretch: weight.bucket,
-            spot: spots.of(&folding, node, place),
+            spot,
             ns: weight.ns,
-        });
+        }));
     }
+    moments.sort_by_key(|moment| moment.stretch);
     Ok(OverTime {
         nodes: folding.finish(),
         spots: spots.all,

@@ -7,6 +7,7 @@
 //! too. Very long strings are cut.
 
 use crate::error::Error;
+use crate::printable::is_hidden;
 use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::{CharEscape, Formatter};
@@ -56,18 +57,17 @@ impl Formatter for InPage {
                 writer.write_all(&fragment.as_bytes()[plain..at])?;
                 return self.end(writer);
             }
-            let mut bytes = [0; 4];
-            let shown = crate::printable::printable(character.encode_utf8(&mut bytes)).into_owned();
             let is_markup = matches!(character, '<' | '>' | '&');
-            if !is_markup && shown.len() == character.len_utf8() {
+            if !is_markup && !is_hidden(character) {
                 continue;
             }
             writer.write_all(&fragment.as_bytes()[plain..at])?;
             plain = at + character.len_utf8();
+            let code = u32::from(character);
             match is_markup {
-                true => write!(writer, "\\u{:04x}", u32::from(character))?,
-                // It begins with a backslash, which is text here.
-                false => write!(writer, "\\{shown}")?,
+                true => write!(writer, "\\u{code:04x}")?,
+                // As `printable` writes it; the backslash is text here.
+                false => write!(writer, "\\\\u{{{code:x}}}")?,
             }
         }
         writer.write_all(&fragment.as_bytes()[plain..])

@@ -129,3 +129,13 @@ fn a_long_recording_is_told_in_three_hundred_stretches() {
     assert!((200..=300).contains(&count), "{count}");
     assert_eq!(numbers(&data["stretches"]["cpu_us"]).len() as u64, count);
 }
+
+#[test]
+fn what_nobody_looks_at_does_not_swell_the_page() {
+    let mut profile = waits::service();
+    profile.target.command_line = vec!["x".repeat(100); 200_000];
+    profile.quality.notes = vec!["y".repeat(10_000); 1000];
+    profile.series[0].points[0].bucket = (1 << 20) - 1;
+    let page = html(&profile).unwrap();
+    assert!(page.len() < 10 << 20, "{} bytes", page.len());
+}

@@ -27,8 +27,8 @@ pub(super) struct Budget {
 impl Default for Budget {
     fn default() -> Self {
         Self {
-            spots: 10_000,
-            cells: 90_000,
+            spots: 14_000,
+            cells: 120_000,
             rows: 400,
             frames: 100,
         }

@@ -269,7 +269,7 @@ pub(super) struct LagRow {
 }
 
 /// Values over time; `null` where a stretch has none.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub(super) struct SeriesRows {
     pub(super) period_s: f64,
     pub(super) live_tasks: Vec<Option<f64>>,

@@ -1,6 +1,6 @@
 //! What of a profile the rows of a report are about.
 
-use super::model::{FrameRow, Report};
+use super::model::{FrameRow, Report, SeriesRows};
 use crate::profile::{KindId, StackId, TaskId, ThreadId};
 
 /// For each row of a report, where it comes from, in the order of the rows.
@@ -25,9 +25,14 @@ pub(crate) struct Extent {
 }
 
 impl Report {
-    /// Keeps so much of the rows and stacks. What is cut has the least time; findings stay.
+    /// Keeps so much of the rows and stacks, and none of the series. What is cut has the
+    /// least time; findings stay.
     pub(crate) fn within(mut self, extent: Extent) -> Self {
         let Extent { rows, frames } = extent;
+        self.series = SeriesRows::default();
+        self.target.command_line.truncate(rows);
+        self.runtimes.truncate(rows);
+        self.quality.notes.truncate(rows);
         self.kinds.truncate(rows);
         self.tasks.truncate(rows);
         self.stalls.truncate(rows);
@@ -40,6 +45,9 @@ impl Report {
         let locks = self.locks.iter_mut();
         let places = locks.flat_map(|lock| lock.waited_at.iter_mut().chain(&mut lock.held_at));
         let places = places.map(|place| &mut place.stack);
+        for circle in &mut self.circles {
+            circle.tasks.truncate(frames);
+        }
         let links = self.circles.iter_mut().flat_map(|circle| &mut circle.tasks);
         let links = links.map(|link| &mut link.stack);
         for stack in stalls.chain(waits).chain(places).chain(links) {

@@ -16,6 +16,12 @@ const el = (tag, attributes, ...children) => fill(document.createElement(tag), a
 const svg = (tag, attributes, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 
+// A path of names, which may be broken between them.
+function path(text) {
+  const parts = text.split(/(?<=::|\/)/);
+  return el("code", {}, parts.flatMap((part, index) => (index === 0 ? [part] : [el("wbr"), part])));
+}
+
 // One of several, by mouse or by arrow keys (the WAI-ARIA radio group).
 function choice(group, options, chosen, choose) {
   const buttons = options.map(({ value, text, title, disabled }) =>

@@ -101,7 +101,7 @@ class Flame {
       const { box, row, x, width, above } = placed;
       const isFound = found?.matched[box] === 1;
       const y = row * ROW;
-      pen.globalAlpha = above ? 0.55 : found && !isFound ? 0.42 : 1;
+      pen.globalAlpha = above ? 0.55 : found && !isFound ? 0.5 : 1;
       pen.fillStyle = isFound ? HIGHLIGHT : colorOf(boxes.sort[box], boxes.name[box], dark);
       pen.fillRect(x, y, Math.max(width - 0.7, 0.4), ROW - 1);
       const room = Math.floor((width - 8) / LETTER);

@@ -13,7 +13,7 @@ function showKinds() {
     { title: "tasks", number: true, about: "tasks seen", value: (row) => row.tasks, cell: (row) => (row.tasks === null ? unknown() : count(row.tasks)) },
     { title: "stalls", number: true, value: (row) => row.stalls, cell: (row) => count(row.stalls) },
     { title: "held", number: true, about: "how long its stalls held workers", value: (row) => row.stalled_us, cell: (row) => us(row.stalled_us) },
-    { title: "kind", value: (row) => row.name, text: (row) => row.name, cell: (row) => el("code", {}, row.name) },
+    { title: "kind", value: (row) => row.name, text: (row) => row.name, cell: (row) => path(row.name) },
   ].filter((column) => hasLives || !["alive", "waiting"].includes(column.title));
   const table = new Table(byId("kinds"), { label: "Kinds of tasks", columns, filter: "filter kinds", sorted: { index: 0, order: "descending" } });
   selection.follow((range) => table.show(kindRows(range), kindFeet(range, columns)));

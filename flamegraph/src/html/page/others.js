@@ -1,6 +1,7 @@
 // Functions, workers, tasks, and what the recording could not see.
 
 const MOST_FUNCTIONS = 200;
+const FINDINGS = 6;
 
 function showFunctions() {
   const section = byId("functions");
@@ -15,7 +16,7 @@ function showFunctions() {
     columns: [
       { title: "cpu", number: true, value: (row) => row.us, cell: (row) => us(row.us) },
       { title: "share", number: true, value: (row) => row.share, cell: (row) => shareCell(row.share) },
-      { title: "function", value: (row) => row.name, text: (row) => `${row.name} ${row.place}`, cell: (row) => [el("code", {}, row.name), el("div", { class: "under" }, row.place)] },
+      { title: "function", value: (row) => row.name, text: (row) => `${row.name} ${row.place}`, cell: (row) => [path(row.name), el("div", { class: "under" }, row.place)] },
     ],
   });
   selection.follow((range) => {
@@ -48,7 +49,7 @@ function showWorkers() {
       { title: "busy", number: true, value: (row) => row.busy, cell: (row) => shareCell(row.busy) },
       { title: "stalled", number: true, value: (row) => row.stalled, cell: (row) => shareCell(row.stalled) },
       { title: "tid", number: true, value: (row) => row.tid, cell: (row) => String(row.tid) },
-      { title: "thread", value: (row) => row.thread, text: (row) => row.thread, cell: (row) => el("code", {}, row.thread) },
+      { title: "thread", value: (row) => row.thread, text: (row) => row.thread, cell: (row) => path(row.thread) },
     ],
   });
   const rest = data.rows.workers - report.workers.length;
@@ -90,7 +91,7 @@ function showTasks() {
       { title: "cpu", number: true, value: (row) => row.us, cell: (row) => us(row.us) },
       { title: "share", number: true, value: (row) => row.share, cell: (row) => shareCell(row.share) },
       { title: "task", number: true, value: (row) => Number(row.id) || 0, cell: (row) => row.id },
-      { title: "kind", value: (row) => row.kind, text: (row) => `${row.id} ${row.kind}`, cell: (row) => el("code", {}, row.kind) },
+      { title: "kind", value: (row) => row.kind, text: (row) => `${row.id} ${row.kind}`, cell: (row) => path(row.kind) },
     ],
   });
   const rest = data.rows.tasks - report.tasks.length;
@@ -108,12 +109,15 @@ function showFindings(reveal) {
     list.replaceChildren(el("li", {}, el("span"), el("span", { class: "text" }, "Nothing stands out.")));
     return;
   }
-  list.replaceChildren(...report.findings.map((finding) => {
+  const items = report.findings.map((finding) => {
     const [, part, index] = /^(stalls|waits|locks|kinds)\[(\d+)\]$/.exec(finding.evidence) ?? [];
     const isShown = part && Number(index) < report[part].length;
     return el("li", {}, el("span", { class: `severity ${finding.severity}` }, finding.severity),
       el("span", { class: "text" }, `${finding.text} `, isShown ? el("button", { type: "button", class: "link", onclick: () => reveal(part, Number(index)) }, "show") : null));
-  }));
+  });
+  const rest = items.length - FINDINGS;
+  const more = el("button", { type: "button", class: "link", onclick: () => list.replaceChildren(...items) }, `Show ${count(rest)} more`);
+  list.replaceChildren(...items.slice(0, FINDINGS), ...(rest > 0 ? [el("li", {}, el("span"), el("span", {}, more))] : []));
 }
 
 function showHead() {

@@ -23,7 +23,7 @@ function showStalls() {
       { title: "median", number: true, value: (row) => row.median_us, cell: (row) => us(row.median_us) },
       { title: "max", number: true, value: (row) => row.max_us, cell: (row) => us(row.max_us) },
       { title: "cause, culprit and kind", value: (row) => row.text[0], text: (row) => row.text.join(" "), cell: (row, { opens }) => [
-        opens(el("code", {}, row.text[0])),
+        opens(path(row.text[0])),
         el("div", { class: "under" }, row.text[1]),
         row.spot.advice ? el("div", { class: "advice" }, row.spot.advice) : null,
       ] },
@@ -35,7 +35,7 @@ function showStalls() {
     const total = rows.reduce((sum, row) => sum + row.count, 0);
     about.textContent = total === 0
       ? `no poll ${held.replace("their", "its")} in the selected time`
-      : `polls that ${held}`;
+      : `polls that ${held}${range.isWhole ? "" : ", and began in the selected time"}`;
     const feet = [];
     const rest = data.rows.stalls - report.stalls.length;
     if (rest > 0) feet.push(["", "", "", "", `${of(rest, "place", "places")} more, not listed here`]);

@@ -9,10 +9,6 @@ const seconds = (us) => `${(us / 1e6).toFixed(stretches.width_us % 1e6 === 0 ? 0
 const lengthOf = (at) => Math.max(1, beginOf(at + 1) - beginOf(at));
 
 function lanes() {
-  const held = new Float64Array(stretches.count);
-  stallList.start_us.forEach((start, index) => {
-    held[Math.min(stretches.count - 1, Math.floor(start / stretches.width_us))] += stallList.us[index];
-  });
   const snapshots = hasSnapshots ? "" : "not known: no snapshots were taken";
   const counted = (series) => ({ values: series.map((seen) => seen?.[0] ?? null), most: series.map((seen) => seen?.[1] ?? null) });
   return [
@@ -20,9 +16,22 @@ function lanes() {
     { name: "live tasks", class: "live", ...counted(stretches.live), say: mean, missing: snapshots, least: 1 },
     { name: "ready tasks", class: "ready", ...counted(stretches.ready), say: mean, missing: snapshots, least: 1 },
     { name: "lag", class: "lag", values: stretches.lag_ms.map((seen) => seen?.[0] ?? null), say: ms, missing: snapshots || "could not be told", least: 0.1 },
-    { name: "held by stalls", class: "stall", values: Array.from(held), say: (us) => (us === 0 ? "0" : duration(us * 1e3)), bars: true, least: 1000,
+    { name: "held by stalls", class: "stall", values: Array.from(heldOver()), say: (us) => (us === 0 ? "0" : duration(us * 1e3)), bars: true, least: 1000,
       missing: report.runtimes.length === 0 ? "not known: no async runtime was found" : "" },
   ];
+}
+
+// How long workers were held in each stretch, all together: a long stall holds its own through several.
+function heldOver() {
+  const { count, width_us: width } = stretches;
+  const held = new Float64Array(count);
+  stallList.start_us.forEach((start, index) => {
+    const end = start + stallList.us[index];
+    for (let at = Math.floor(start / width); at < count && at * width < end; at++) {
+      held[at] += Math.min(end, (at + 1) * width) - Math.max(start, at * width);
+    }
+  });
+  return held;
 }
 
 class Timeline {

@@ -24,7 +24,7 @@ function showWaits() {
       { title: "half stay", number: true, about: "half of the stays are at most so long", value: (row) => row.stayed?.p50 ?? null, cell: (row) => stay(row, 0) },
       { title: "most", number: true, about: "the longest stay", value: (row) => row.stayed?.max ?? null, cell: (row) => stay(row, 1) },
       { title: "what for, and where", value: (row) => row.text[0], text: (row) => row.text.join(" "), cell: (row, { opens }) => [
-        opens(el("code", {}, row.text[0])), el("div", { class: "under" }, row.text[1]),
+        opens(path(row.text[0])), el("div", { class: "under" }, row.text[1]),
       ] },
     ],
     detail: (row) => [
@@ -66,7 +66,7 @@ function showLocks() {
       { title: "most", number: true, value: (row) => row.lock.waiters_max, cell: (row) => count(row.lock.waiters_max) },
       { title: "waited for", number: true, about: "in what share of the snapshots somebody waited", value: (row) => row.lock.waited_share, cell: (row) => shareCell(row.lock.waited_share) },
       { title: "where, and who had it", value: (row) => row.at[0] ?? "", text: (row) => [...row.at, ...row.held].join(" "), cell: (row, { opens }) => [
-        opens(el("code", {}, row.at[0] ?? "a place not known")), el("div", { class: "under" }, heldBy(row)),
+        opens(path(row.at[0] ?? "a place not known")), el("div", { class: "under" }, heldBy(row)),
       ] },
     ],
     detail: (row) => {
@@ -81,6 +81,6 @@ function showLocks() {
 function heldBy({ lock, held }) {
   const unseen = lock.unseen_holder_share;
   if (held.length === 0) return "nobody was seen to hold it: whoever did was running, or is no task";
-  const holders = lock.holders.length > 0 ? ` (last by task ${lock.holders.join(", ")})` : "";
+  const holders = lock.holders.length > 0 ? ` (last by task ${[...new Set(lock.holders)].join(", ")})` : "";
   return `held at ${held[0]}${holders}${unseen > 0 ? `; in ${percent(unseen)} of the snapshots nobody was seen to hold it` : ""}`;
 }

@@ -6,7 +6,7 @@ use awaitscope_flamegraph::{
     Stall, State, Target, ThreadRole, WeightKey, html,
 };
 use awaitscope_symbolizer::{Frame, FrameKind, Origin};
-use awaitscope_tests::Browser;
+use awaitscope_tests::{Browser, OnTerminal, Profiler};
 use serde_json::Value;
 use std::fs;
 use std::ops::Range;
@@ -434,6 +434,32 @@ fn a_stall_opens_its_stack_and_a_finding_leads_to_it() -> Result<()> {
     );
     page.browser.click("#stalls .expand")?;
     assert_eq!(page.browser.texts("#stalls .stack li")?, [""; 0]);
+    Ok(())
+}
+
+#[test]
+fn a_long_stall_holds_its_worker_through_several_seconds() -> Result<()> {
+    let mut profile = service(&PLAIN, 0..6);
+    profile.stalls.truncate(1);
+    // From 0.5 s to 3.5 s.
+    profile.stalls[0].duration_ns = 3 * SECOND;
+    let mut page = open(&profile)?;
+    let [left, top, width, _] = page.browser.bounds("#timeline .plot")?;
+    let mut held = Vec::new();
+    for second in 0..5 {
+        let x = left + width * (f64::from(second) + 0.5) / 6.0;
+        page.browser.point(x, top + 20.0)?;
+        held.extend(page.browser.texts("#timeline .lane-value")?.pop());
+    }
+    assert_eq!(held, ["500 ms", "1.00 s", "1.00 s", "500 ms", "0"]);
+    Ok(())
+}
+
+#[test]
+fn a_page_is_not_written_to_a_terminal() -> Result<()> {
+    let report = ["report", "app.awaitscope", "--format", "html"];
+    let terminal = OnTerminal::start(Profiler::get()?.command(&report), 100, 30)?;
+    terminal.wait_for("-o report.html")?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ mod cells;
 mod data;
 mod escape;
 mod names;
-mod page;
+pub(crate) mod page;
 mod stretches;
 mod tables;
 mod trees;

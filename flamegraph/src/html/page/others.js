@@ -124,8 +124,10 @@ function showHead() {
   document.title = `${report.target.name || "awaitscope"}: awaitscope report`;
   byId("head").textContent = said.head;
   byId("facts").textContent = said.facts.join(" · ");
-  byId("seen").textContent = said.quality[0];
-  byId("seen").classList.toggle("bad", report.findings.some((finding) => finding.evidence.startsWith("quality.") && finding.severity !== "low"));
+  // What samples could not see, and what snapshots could not.
+  const isBad = (...fields) => report.findings.some((finding) => finding.severity !== "low" && fields.some((field) => finding.evidence === `quality.${field}`));
+  const bad = [isBad("lost", "truncated", "unsymbolized_share"), isBad("torn_tasks", "unresolved")];
+  byId("seen").append(...said.quality.map((text, index) => el("p", { class: bad[index] ? "bad" : "" }, text)));
   const quality = [...said.quality, ...report.quality.notes.map((note) => `note: ${note}`)];
   if (!hasSnapshots) quality.push("No snapshots of tasks were taken: where tasks wait, how many were alive or ready, and how long they waited for a worker is not known.");
   byId("quality").append(...quality.map((text) => el("p", {}, text)));

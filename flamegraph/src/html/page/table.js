@@ -121,10 +121,23 @@ function shareCell(share) {
   return el("span", { class: "share" }, el("span", { class: "track", "aria-hidden": "true" }, fill), el("span", {}, percent(share)));
 }
 
-// A stack from the root to the leaf.
+// A stack from the root to the leaf; the machinery of the runtime is there for who asks.
 function stackList(stack) {
   if (stack.length === 0) return el("p", { class: "nothing" }, "The stack could not be read.");
-  return el("ol", { class: "stack mono" }, stack.map((frame) =>
-    el("li", { class: frame.kind }, el("span", { class: "dot", "aria-hidden": "true" }), frame.function,
-      frame.file ? el("span", { class: "place" }, placeOf(frame.file, frame.line)) : null)));
+  const items = [];
+  for (let at = 0; at < stack.length; ) {
+    let end = at;
+    while (end < stack.length && stack[end].kind === "runtime") end++;
+    if (end - at < 2) {
+      items.push(frameItem(stack[at++]));
+      continue;
+    }
+    const inside = stack.slice(at, end).map(frameItem);
+    items.push(el("li", { class: "runtime" }, el("details", {}, el("summary", {}, `${count(end - at)} frames of the runtime`), el("ol", { class: "stack" }, inside))));
+    at = end;
+  }
+  return el("ol", { class: "stack mono" }, items);
 }
+
+const frameItem = (frame) => el("li", { class: frame.kind }, el("span", { class: "dot", "aria-hidden": "true" }), frame.function,
+  frame.file ? el("span", { class: "place" }, placeOf(frame.file, frame.line)) : null);

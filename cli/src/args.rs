@@ -2,7 +2,7 @@
 
 mod diff;
 
-pub use diff::{DiffArgs, DiffFormatArg};
+pub use diff::{DiffArgs, DiffFormatArg, WidthsArg};
 
 use awaitscope_flamegraph::{Format, Grouping, View};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};

@@ -52,7 +52,9 @@ mod tasks;
 mod view;
 
 pub use builder::ProfileBuilder;
-pub use diff::{Diff, DiffOptions, Minimum, Normalization, Rule, RuleError, Verdict};
+pub use diff::{
+    Comparison, Diff, DiffOptions, Minimum, Normalization, Rule, RuleError, Verdict, Widths,
+};
 pub use error::Error;
 pub use export::{Export, ExportOptions, Format};
 pub use fold::{Branch, branches};

@@ -29,6 +29,7 @@ mod found;
 mod profiler;
 mod public;
 pub mod readers;
+pub mod release;
 pub mod report;
 mod service;
 pub mod tasks;

@@ -20,6 +20,9 @@ pub struct DiffArgs {
     /// As what
     #[arg(long, value_enum, default_value_t = DiffFormatArg::Text)]
     pub format: DiffFormatArg,
+    /// As which side the flamegraph of `--format svg` is drawn: what is gone is only in the base
+    #[arg(long, value_enum, default_value_t = WidthsArg::New)]
+    pub widths: WidthsArg,
     /// Where the comparison goes [default: standard output]
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     pub output: PathBuf,
@@ -62,6 +65,10 @@ pub enum DiffFormatArg {
     Text,
     /// For programs
     Json,
+    /// A flamegraph, red where a stack costs more CPU and blue where it costs less
+    Svg,
+    /// A page with everything
+    Html,
 }
 
 fn normalization(text: &str) -> Result<Normalization, String> {
@@ -93,4 +100,13 @@ fn percent(text: &str) -> Result<f64, String> {
         Ok(number) if (0.0..=1000.0).contains(&number) => Ok(number),
         _ => Err("it takes a percentage, as in 5".to_owned()),
     }
+}
+
+/// Whose times the widths of a picture are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WidthsArg {
+    /// The new release's
+    New,
+    /// The base's
+    Base,
 }

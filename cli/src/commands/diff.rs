@@ -1,10 +1,10 @@
 //! `awaitscope diff`: what changed between two releases.
 
 use super::profile_in;
-use crate::args::{DiffArgs, DiffFormatArg};
+use crate::args::{DiffArgs, DiffFormatArg, WidthsArg};
 use crate::output;
 use anyhow::{Context, Result, bail};
-use awaitscope_flamegraph::{Diff, DiffOptions, Minimum, Profile};
+use awaitscope_flamegraph::{Comparison, Diff, DiffOptions, Minimum, Profile, Widths};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -36,10 +36,16 @@ pub fn run(args: &DiffArgs) -> Result<ExitCode> {
             absolute: args.min_share / 100.0,
         },
     };
-    let diff = Diff::of(&base, &new, &options, &args.fail_on)?;
+    let comparison = Comparison::of(&base, &new, &options)?;
+    let diff = comparison.diff(&args.fail_on);
     let mut text = match args.format {
         DiffFormatArg::Text => diff.to_text(args.top, output::color(&args.output)),
         DiffFormatArg::Json => diff.to_json(),
+        DiffFormatArg::Svg => comparison.svg(match args.widths {
+            WidthsArg::New => Widths::New,
+            WidthsArg::Base => Widths::Base,
+        })?,
+        DiffFormatArg::Html => comparison.html(&diff)?,
     };
     if !text.ends_with('\n') {
         text.push('\n');

@@ -27,6 +27,8 @@ pub(super) struct CpuChanges {
     pub(super) work: f64,
     pub(super) detectable: Option<f64>,
     pub(super) gave_up: bool,
+    /// What values are in.
+    pub(super) unit: Unit,
     /// Of the boxes of the tree.
     pub(super) fates: Vec<(Fate, Option<Value>)>,
 }
@@ -149,6 +151,7 @@ pub(super) fn cpu_changes(
         work: work.ratio.unwrap_or(1.0),
         detectable: detectable(&all, &judge),
         gave_up: found.gave_up,
+        unit: judge.unit,
         fates: boxes(tree, &box_totals, &judge, sure),
         changes,
     }

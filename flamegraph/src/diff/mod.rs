@@ -26,6 +26,8 @@ mod model;
 mod moved;
 mod names;
 mod options;
+mod page;
+mod picture;
 mod rules;
 mod search;
 mod stalls;
@@ -45,6 +47,7 @@ mod tests;
 
 pub use model::{Diff, Verdict};
 pub use options::{DiffOptions, Minimum, Normalization};
+pub use picture::Widths;
 pub use rules::{Rule, RuleError};
 
 use crate::error::Error;
@@ -64,20 +67,6 @@ use windows::{ENOUGH, Windows};
 const SCHEMA: u32 = 1;
 
 impl Diff {
-    /// Compares the recordings of a base with those of a new release, and holds them
-    /// to rules.
-    ///
-    /// # Errors
-    /// A side has no recording, or one that cannot be folded.
-    pub fn of(
-        base: &[Profile],
-        new: &[Profile],
-        options: &DiffOptions,
-        rules: &[Rule],
-    ) -> Result<Self, Error> {
-        Ok(Comparison::of(base, new, options)?.diff(rules))
-    }
-
     /// What became of the service.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
@@ -111,8 +100,8 @@ impl Diff {
     }
 }
 
-/// A comparison, with what pictures of it need.
-pub(crate) struct Comparison<'a> {
+/// Two releases compared, to be told, drawn and judged.
+pub struct Comparison<'a> {
     sides: [&'a [Profile]; 2],
     options: DiffOptions,
     names: Names,
@@ -123,8 +112,25 @@ pub(crate) struct Comparison<'a> {
     warnings: Vec<String>,
 }
 
+impl std::fmt::Debug for Comparison<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Comparison")
+            .field("options", &self.options)
+            .field("changes", &self.changes.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl<'a> Comparison<'a> {
-    fn of(base: &'a [Profile], new: &'a [Profile], options: &DiffOptions) -> Result<Self, Error> {
+    /// Compares the recordings of a base with those of a new release.
+    ///
+    /// # Errors
+    /// A side has no recording, or one that cannot be folded.
+    pub fn of(
+        base: &'a [Profile],
+        new: &'a [Profile],
+        options: &DiffOptions,
+    ) -> Result<Self, Error> {
         let sides = [base, new];
         for (profiles, side) in sides.iter().zip(["base", "new"]) {
             if profiles.is_empty() {
@@ -257,7 +263,38 @@ impl<'a> Comparison<'a> {
         self.warnings.splice(0..0, warnings);
     }
 
-    fn diff(self, rules: &[Rule]) -> Diff {
+    /// The differential flamegraph of the CPU times, as an SVG.
+    ///
+    /// # Errors
+    /// The side that it is drawn by has no samples.
+    pub fn svg(&self, widths: Widths) -> Result<String, Error> {
+        self.picture(widths)
+    }
+
+    /// Everything as one page that opens from disk: `diff` is what
+    /// [`diff`](Self::diff) gave.
+    ///
+    /// # Errors
+    /// A picture cannot be drawn.
+    pub fn html(&self, diff: &Diff) -> Result<String, Error> {
+        let mut pictures = Vec::new();
+        for (title, widths) in [
+            ("CPU time, drawn as in the new release", Widths::New),
+            ("CPU time, drawn as in the base", Widths::Base),
+        ] {
+            match self.picture(widths) {
+                Ok(svg) => pictures.push((title, svg)),
+                // A side that was idle is told of in words.
+                Err(Error::NoSamples) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(page::page(diff, &pictures))
+    }
+
+    /// What changed, and which rules do not hold.
+    #[must_use]
+    pub fn diff(&self, rules: &[Rule]) -> Diff {
         let resolution = self.resolution();
         let (verdict, reasons) = verdict::verdict(&self.changes, resolution);
         let rules = rules::judge(rules, self.sides, &self.changes, resolution);
@@ -274,11 +311,11 @@ impl<'a> Comparison<'a> {
             verdict,
             reasons,
             broken_rules: broken.map(|rule| rule.rule.clone()).collect(),
-            changes: self.changes,
-            moved: self.moved,
+            changes: self.changes.clone(),
+            moved: self.moved.clone(),
             total: Some(self.cpu.total),
             resolution,
-            warnings: self.warnings,
+            warnings: self.warnings.clone(),
             rules,
         }
     }

@@ -8,6 +8,7 @@ use super::tree::SIDES;
 use super::windows::Windows;
 use crate::profile::{Cause, KindId, Profile, StackId};
 use crate::report::Blame;
+use awaitscope_symbolizer::Origin;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -184,11 +185,16 @@ fn make(
     syscall: Option<&str>,
 ) -> Make {
     let (culprit, _) = blame.of_stack(stack, kind, cause, syscall);
+    let culprit = culprit.map(|culprit| lasting(&culprit.function).into_owned());
+    // Two functions may block in the same call.
+    let frames = stack.map_or_else(Vec::new, |stack| profile.stack(stack));
+    let own = frames.iter().rfind(|frame| frame.origin == Origin::User);
+    let own = own.map(|frame| lasting(frame.function).into_owned());
     Make {
         kind: kind.map(|kind| lasting(&profile.kind(kind).name).into_owned()),
-        culprit: culprit.map_or_else(
-            || "[no stack]".to_owned(),
-            |culprit| lasting(&culprit.function).into_owned(),
-        ),
+        culprit: match (culprit, own) {
+            (Some(culprit), Some(own)) if culprit != own => format!("{culprit} in {own}"),
+            (culprit, own) => culprit.or(own).unwrap_or_else(|| "[no stack]".to_owned()),
+        },
     }
 }

@@ -7,7 +7,9 @@ use crate::sample::release::Release;
 
 fn compared(base: &Profile, new: &Profile) -> Diff {
     let sides = [std::slice::from_ref(base), std::slice::from_ref(new)];
-    Diff::of(sides[0], sides[1], &DiffOptions::default(), &[]).unwrap()
+    Comparison::of(sides[0], sides[1], &DiffOptions::default())
+        .unwrap()
+        .diff(&[])
 }
 
 fn leading(diff: &Diff) -> Vec<&Change> {
@@ -291,4 +293,121 @@ fn too_few_samples_are_inconclusive_and_say_what_would_have_been_seen() {
     idle.load = 0.01;
     let diff = compared(&record(&idle, 17), &record(&idle, 18));
     assert_eq!(diff.verdict, Verdict::Inconclusive, "{:?}", diff.reasons);
+}
+
+fn drawn(base: &Profile, new: &Profile) -> [String; 3] {
+    let sides = [std::slice::from_ref(base), std::slice::from_ref(new)];
+    let comparison = Comparison::of(sides[0], sides[1], &DiffOptions::default()).unwrap();
+    [
+        comparison.svg(Widths::New).unwrap(),
+        comparison.svg(Widths::Base).unwrap(),
+        comparison.html(&comparison.diff(&[])).unwrap(),
+    ]
+}
+
+/// The box whose tooltip begins with `name`.
+fn drawn_box<'a>(svg: &'a str, name: &str) -> &'a str {
+    let at = svg
+        .find(&format!("<title>{name}\n"))
+        .unwrap_or_else(|| panic!("no box {name}"));
+    &svg[at..at + svg[at..].find("</g>").unwrap()]
+}
+
+#[test]
+fn what_changed_is_coloured_and_the_rest_is_grey() {
+    let usual = Release::usual();
+    let path = "async user app::serve @ src/main.rs:10 | async user app::handler @ src/main.rs:20 | sync user app::audit @ src/audit.rs:5";
+    let changed = usual.clone().times("app::parse", 1.6).and_costs(path, 35.0);
+    let [new, base, page] = drawn(&record(&usual, 1), &record(&changed, 2));
+    let parse = drawn_box(&new, "app::parse");
+    assert!(
+        parse.contains("costs more") && parse.contains("base 2") && !parse.contains("#d9dbe0"),
+        "{parse}"
+    );
+    assert!(drawn_box(&new, "app::audit").contains("#b57bd8"));
+    assert!(drawn_box(&new, "app::render").contains("#d9dbe0"));
+    assert!(drawn_box(&base, "app::parse").contains("costs more"));
+    assert!(
+        !base.contains("<title>app::audit\n"),
+        "what is new has no width in the base"
+    );
+    assert_eq!(page.matches("<iframe").count(), 2);
+    assert!(page.contains("regressed") && page.contains("app::parse"));
+}
+
+#[test]
+fn hostile_names_stay_names() {
+    let nasty = "</style><script>alert(1)</script>\u{1b}[31m\u{202e}";
+    let usual = Release::usual();
+    let changed = usual
+        .clone()
+        .times("app::parse", 1.6)
+        .renamed("app::parse", nasty);
+    let (base, new) = (record(&usual, 1), record(&changed, 2));
+    let [_, _, page] = drawn(&base, &new);
+    let text = compared(&base, &new).to_text(None, crate::Color::Never);
+    assert!(text.contains("alert(1)") && page.contains("alert(1)"));
+    assert!(!page.contains("<script"), "the pictures' own are encoded");
+    for shown in [&page, &text] {
+        assert!(
+            !shown
+                .chars()
+                .any(|c| (c.is_control() && c != '\n') || c == '\u{202e}')
+        );
+    }
+}
+
+fn judged(rule: &str, base: &Profile, new: &Profile) -> (usize, usize, String) {
+    let sides = [std::slice::from_ref(base), std::slice::from_ref(new)];
+    let comparison = Comparison::of(sides[0], sides[1], &DiffOptions::default()).unwrap();
+    let diff = comparison.diff(&[rule.parse().unwrap()]);
+    let why: Vec<&str> = diff.rules.iter().map(rules::Judged::why).collect();
+    (
+        diff.broken_rules().count(),
+        diff.unjudged_rules().count(),
+        why.join("; "),
+    )
+}
+
+#[test]
+fn rules_are_broken_by_what_they_are_about_and_by_nothing_else() {
+    let usual = Release::usual();
+    let stall = "async user app::serve @ src/main.rs:10 | sync user app::log @ src/log.rs:3";
+    let changed = usual
+        .clone()
+        .times("app::parse", 1.5)
+        .and_stalls(stall, 2.0, 80.0);
+    let (base, new) = (record(&usual, 1), record(&changed, 2));
+    for (rule, broken, unjudged) in [
+        ("cpu:app::parse>5%", 1, 0),
+        ("cpu:*>20%", 1, 0),
+        ("cpu:app::parse>2x", 0, 0),
+        ("cpu:app::render>5%", 0, 0),
+        ("cpu:app::nonesuch>5%", 0, 1),
+        ("stall:*>50ms", 1, 0),
+        ("stall:app::log>50ms", 1, 0),
+        ("stall:app::flush>50ms", 0, 0),
+        ("stall:*>100ms", 0, 0),
+        ("stall:*>5ms", 0, 1),
+        ("lag-mean>20ms", 0, 0),
+        ("lag-mean>0.1ms", 1, 0),
+        ("lag-p99>20ms", 0, 1),
+        ("tasks:app::serve>2x", 0, 0),
+    ] {
+        let found = judged(rule, &base, &new);
+        assert_eq!(
+            (found.0, found.1),
+            (broken, unjudged),
+            "{rule}: {}",
+            found.2
+        );
+    }
+}
+
+#[test]
+fn a_release_that_is_too_short_a_recording_does_not_pass_for_good() {
+    let mut short = Release::usual();
+    short.seconds = 3;
+    let (base, new) = (record(&short, 1), record(&short, 2));
+    assert_eq!(judged("cpu:*>5%", &base, &new).1, 1);
 }

@@ -244,7 +244,7 @@ pub(super) fn relative(value: &Value) -> [String; 2] {
     }
 }
 
-fn aside(change: &Change) -> &'static str {
+pub(super) fn aside(change: &Change) -> &'static str {
     match (change.part, change.moved) {
         (Some(PartOf::Own), false) => "  (by itself)",
         (Some(PartOf::Own), true) => "  (by itself; moved)",
@@ -254,7 +254,7 @@ fn aside(change: &Change) -> &'static str {
 }
 
 /// Where, on a line of its own.
-fn details(change: &Change) -> Option<String> {
+pub(super) fn details(change: &Change) -> Option<String> {
     if let Some(stalls) = change.stalls {
         let polling = change
             .kind

@@ -5,7 +5,7 @@ use super::model::{Change, Fate, Resolution, Verdict};
 use super::options::{DiffOptions, Normalization};
 use super::stalls::{StallChanges, threshold_ns};
 use super::text::words;
-use crate::printable::{count, duration, percent, printable};
+use crate::printable::{count, duration, number, percent, printable};
 use crate::profile::Profile;
 
 /// To say that nothing changed, a change by half would have to be seen.
@@ -68,7 +68,7 @@ pub(super) fn verdict(changes: &[Change], resolution: Resolution) -> (Verdict, V
 fn too_short(resolution: Resolution) -> String {
     format!(
         "there are {} windows of time in the base and {} in the new release, and {} are needed to \
-         tell a change from chance: record for longer, 10 s at least and better a minute",
+         tell a change from chance: record for longer, 20 s at least and better a minute",
         resolution.base_windows, resolution.new_windows, resolution.needed_windows
     )
 }
@@ -102,10 +102,10 @@ pub(super) fn of_stalls(sides: [&[Profile]; 2], found: &StallChanges) -> Vec<Str
     let [base, new] = found.preempted;
     if (base - new).abs() > BAD {
         warnings.push(format!(
-            "polls could not run for {} of the time in the base and {} in the new release because \
-             the machine was busy with something else",
-            percent(base),
-            percent(new)
+            "on all workers together, polls could not run for {} ms of each second in the base and \
+             {} in the new release, because the machine was busy with something else",
+            number(base * 1e3),
+            number(new * 1e3)
         ));
     }
     warnings

@@ -184,21 +184,35 @@ pub(super) fn legend(
             entry.1 = folded;
         }
     }
+    let entries: Vec<(String, &str)> = entries
+        .into_iter()
+        .map(|(sort, text)| (palette::pure(sort), text))
+        .collect();
     chips(&entries)
 }
 
+/// Lines of one's own above a picture.
+pub(super) fn lines([title, facts, errors]: [String; 3]) -> Vec<Text> {
+    let line = |class, y, text| Text { class, y, text };
+    vec![
+        line("head headline", 28, title),
+        line("head facts", 49, facts),
+        line("head errors", 67, errors),
+    ]
+}
+
 /// The entries of a legend, side by side.
-fn chips(entries: &[(Sort, &str)]) -> Vec<Chip> {
+pub(super) fn chips(entries: &[(String, &str)]) -> Vec<Chip> {
     // About seven pixels a letter, and the chip.
     let width = |text: &str| 18.0 + 6.6 * text.chars().count() as f64;
     let all: f64 = entries.iter().map(|(_, text)| width(text)).sum();
     let gap = (WIDTH - all) / entries.len().max(1) as f64;
     let mut chips = Vec::new();
     let mut x = 10.0;
-    for (sort, text) in entries {
+    for (color, text) in entries {
         chips.push(Chip {
             x,
-            color: palette::pure(*sort),
+            color: color.clone(),
             text: (*text).to_owned(),
         });
         x += width(text) + gap.clamp(6.0, 18.0);

@@ -12,7 +12,7 @@ pub(crate) mod palette;
 mod rewrite;
 
 use crate::error::Error;
-use crate::fold;
+use crate::fold::{self, Node};
 use crate::printable::duration;
 use crate::profile::Profile;
 use crate::view::{Grouping, RuntimeFrames, View};
@@ -20,6 +20,7 @@ use inferno::flamegraph::{Direction, Options, from_lines};
 use label::Scale;
 pub(crate) use label::{said_of, shorter};
 use layout::Layout;
+pub(crate) use rewrite::Paint;
 use rewrite::Picture;
 
 const FONT_SIZE: usize = 12;
@@ -68,8 +69,16 @@ pub fn flamegraph(profile: &Profile, options: FlamegraphOptions) -> Result<Strin
         View::Wait => ("the waiting time", covered),
         View::Wall => ("the life of tasks", covered),
     };
+    let scale = Scale { whole, covered };
+    let paint = |index: usize| {
+        let node: &Node = &nodes[index];
+        Paint {
+            class: palette::class(node.sort),
+            color: palette::color(node.sort, &node.name),
+            tooltip: label::tooltip(profile, node, total_ns, scale),
+        }
+    };
     let picture = Picture {
-        profile,
         nodes: &nodes,
         boxes: &layout.boxes,
         texts: header::texts(profile, options.view, total_ns),
@@ -79,11 +88,46 @@ pub fn flamegraph(profile: &Profile, options: FlamegraphOptions) -> Result<Strin
             options.runtime_frames,
             |sort| layout.boxes.iter().any(|&index| nodes[index].sort == sort),
         ),
-        scale: Scale { whole, covered },
+        paint: &paint,
         shift: (header::HEIGHT as i64) - (INFERNO_HEAD + FRAME_HEIGHT) as i64,
         letters: WIDTH / (FONT_SIZE as f64 * LETTER_WIDTH),
     };
     picture.finish(&svg)
+}
+
+/// A picture of boxes that somebody else knows.
+pub(crate) struct Drawing<'a> {
+    /// Parents first; the first is all of it.
+    pub(crate) nodes: &'a [Node],
+    /// The three lines above the picture.
+    pub(crate) lines: [String; 3],
+    /// Colours, and what they mean.
+    pub(crate) legend: Vec<(String, &'a str)>,
+    pub(crate) paint: &'a dyn Fn(usize) -> Paint,
+}
+
+impl Drawing<'_> {
+    /// Draws it.
+    ///
+    /// # Errors
+    /// There is no time in it.
+    pub(crate) fn draw(self) -> Result<String, Error> {
+        if self.nodes.first().is_none_or(|all| all.total_ns == 0) {
+            return Err(Error::NoSamples);
+        }
+        let layout = Layout::of(self.nodes);
+        let svg = lay_out(&layout)?;
+        let picture = Picture {
+            nodes: self.nodes,
+            boxes: &layout.boxes,
+            texts: header::lines(self.lines),
+            legend: header::chips(&self.legend),
+            paint: self.paint,
+            shift: (header::HEIGHT as i64) - (INFERNO_HEAD + FRAME_HEIGHT) as i64,
+            letters: WIDTH / (FONT_SIZE as f64 * LETTER_WIDTH),
+        };
+        picture.finish(&svg)
+    }
 }
 
 fn lay_out(layout: &Layout) -> Result<String, Error> {

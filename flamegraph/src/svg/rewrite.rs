@@ -6,30 +6,35 @@
 //! node, and the picture its own head. Zooming and searching stay inferno's.
 
 use super::header::{self, Chip, Text};
-use super::label::{self, Scale};
-use super::palette;
+use super::label;
 use crate::error::Error;
 use crate::fold::Node;
 use crate::printable::printable;
-use crate::profile::Profile;
 use quick_xml::events::{BytesCData, BytesEnd, BytesStart, BytesText, Event};
 use quick_xml::{Reader, Writer, XmlVersion};
 use std::borrow::Cow;
 
 /// What becomes part of the picture.
 pub(super) struct Picture<'a> {
-    pub(super) profile: &'a Profile,
     pub(super) nodes: &'a [Node],
     /// The drawn nodes, by the number that inferno knows them by.
     pub(super) boxes: &'a [usize],
     pub(super) texts: Vec<Text>,
     pub(super) legend: Vec<Chip>,
-    /// What widths stand for.
-    pub(super) scale: Scale<'a>,
+    /// How each node looks, and what it says.
+    pub(super) paint: &'a dyn Fn(usize) -> Paint,
     /// How far the boxes move, so that there is room for the head.
     pub(super) shift: i64,
     /// How many letters fit into the whole width, without a script to measure.
     pub(super) letters: f64,
+}
+
+/// How a box looks.
+pub(crate) struct Paint {
+    /// For the style.
+    pub(crate) class: &'static str,
+    pub(crate) color: String,
+    pub(crate) tooltip: String,
 }
 
 type Xml = Writer<Vec<u8>>;
@@ -131,17 +136,16 @@ impl Picture<'_> {
         };
         let node = &self.nodes[index];
         let mut group = BytesStart::new("g");
-        group.push_attribute(("class", palette::class(node.sort)));
+        let paint = (self.paint)(index);
+        group.push_attribute(("class", paint.class));
         let name = printable(&node.name);
         let [longer, short] = label::shorter(&name);
         if short.len() < name.len() {
             group.extend_attributes([("fg:longer", &*longer), ("fg:short", &*short)]);
         }
         write(out, Event::Start(group))?;
-        let total = self.nodes.first().map_or(0, |root| root.total_ns);
-        let tooltip = label::tooltip(self.profile, node, total, self.scale);
-        element(out, BytesStart::new("title"), &tooltip)?;
-        let room = self.rect(rect, node, out)?;
+        element(out, BytesStart::new("title"), &paint.tooltip)?;
+        let room = self.rect(rect, &paint.color, out)?;
         let mut label = BytesStart::new("text");
         for (key, value) in attributes(text)? {
             label.push_attribute((&*key, &*value));
@@ -151,15 +155,12 @@ impl Picture<'_> {
     }
 
     /// The rectangle of a box in its colour; and how many letters fit into it.
-    fn rect(&self, rect: &BytesStart<'_>, node: &Node, out: &mut Xml) -> Result<usize, Error> {
+    fn rect(&self, rect: &BytesStart<'_>, color: &str, out: &mut Xml) -> Result<usize, Error> {
         let mut colored = BytesStart::new("rect");
         let mut letters = 0.0;
         for (key, value) in attributes(rect)? {
             match &*key {
-                "fill" => {
-                    let color = palette::color(node.sort, &node.name);
-                    colored.push_attribute(("fill", &*color));
-                }
+                "fill" => colored.push_attribute(("fill", color)),
                 _ => colored.push_attribute((&*key, &*value)),
             }
             if key == "width" {

@@ -165,11 +165,11 @@ impl<'a> Comparison<'a> {
         };
         comparison.add_waits(work, &mut moved)?;
         comparison.moved = moved;
-        comparison.add_stalls(&lengths, work);
+        let machine = comparison.add_stalls(&lengths, work);
         let runs = comparison.runs();
         comparison
             .changes
-            .extend(lag::lag_change(sides, runs, options));
+            .extend(lag::lag_change(sides, runs, machine, options));
         comparison.order();
         comparison.warn();
         Ok(comparison)
@@ -192,14 +192,16 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    fn add_stalls(&mut self, lengths: &[Vec<f64>; 2], work: Option<f64>) {
+    fn add_stalls(&mut self, lengths: &[Vec<f64>; 2], work: Option<f64>) -> lag::Machine {
         let spans = Spans {
             lengths,
             runs: self.runs(),
         };
         let found = stall_changes(self.sides, &spans, work, &self.options);
         self.warnings.extend(verdict::of_stalls(self.sides, &found));
+        let machine = verdict::machine(&found);
         self.changes.extend(found.changes);
+        machine
     }
 
     /// What changed first, the most first. Without enough windows nothing did, as far
@@ -235,9 +237,8 @@ impl<'a> Comparison<'a> {
             match change.view {
                 "cpu" => size / cpus.max(f64::MIN_POSITIVE),
                 "wait" | "tasks" => size / tasks.max(1.0),
-                // A second of a worker each second; and lag by what it was.
-                "stall" => size / 1e3,
-                _ => size / (change.value.base + change.value.new).max(f64::MIN_POSITIVE),
+                // A second of a worker each second, and a second of lag.
+                _ => size / 1e3,
             }
         };
         self.changes.sort_by(|left, right| {

@@ -47,11 +47,11 @@ pub struct DiffOptions {
 }
 
 /// The share of changes that are called and are none: that of all views together is
-/// 5 %.
+/// 4 %.
 pub(super) mod false_discoveries {
     pub(in crate::diff) const CPU: f64 = 0.02;
     pub(in crate::diff) const WAIT: f64 = 0.01;
-    pub(in crate::diff) const STALL: f64 = 0.01;
-    pub(in crate::diff) const LAG: f64 = 0.005;
-    pub(in crate::diff) const TASKS: f64 = 0.005;
+    pub(in crate::diff) const STALL: f64 = 0.005;
+    pub(in crate::diff) const LAG: f64 = 0.002;
+    pub(in crate::diff) const TASKS: f64 = 0.003;
 }

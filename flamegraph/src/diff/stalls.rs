@@ -15,7 +15,7 @@ use std::ops::Range;
 /// Makes of stalls that are compared, those that took the most time.
 const MOST: usize = 2000;
 /// Stalls vary more than CPU times do: a change is this many times as much.
-const RELATIVE: f64 = 4.0;
+const RELATIVE: f64 = 8.0;
 /// Of the time of a worker, this part of what of CPU time is too little.
 const ABSOLUTE: f64 = 0.2;
 

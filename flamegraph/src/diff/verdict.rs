@@ -1,6 +1,7 @@
 //! What became of the service, and what may mislead.
 
 use super::cpu::CpuChanges;
+use super::lag::Machine;
 use super::model::{Change, Fate, Resolution, Verdict};
 use super::options::{DiffOptions, Normalization};
 use super::stalls::{StallChanges, threshold_ns};
@@ -81,6 +82,15 @@ fn is_better(change: &Change) -> bool {
     matches!(change.fate, Fate::Shrunk | Fate::Vanished)
 }
 
+/// Whether the machine was as busy with other things on both sides.
+pub(super) fn machine(found: &StallChanges) -> Machine {
+    let [base, new] = found.preempted;
+    match (base - new).abs() > BAD {
+        true => Machine::Busier,
+        false => Machine::Alike,
+    }
+}
+
 /// What is to be said of stalls that were not compared.
 pub(super) fn of_stalls(sides: [&[Profile]; 2], found: &StallChanges) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -100,10 +110,11 @@ pub(super) fn of_stalls(sides: [&[Profile]; 2], found: &StallChanges) -> Vec<Str
         ));
     }
     let [base, new] = found.preempted;
-    if (base - new).abs() > BAD {
+    if machine(found) == Machine::Busier {
         warnings.push(format!(
             "on all workers together, polls could not run for {} ms of each second in the base and \
-             {} in the new release, because the machine was busy with something else",
+             {} in the new release, because the machine was busy with something else: \
+             lag is not judged",
             number(base * 1e3),
             number(new * 1e3)
         ));

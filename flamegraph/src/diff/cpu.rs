@@ -17,7 +17,7 @@ const WEIGHTY: f64 = 0.1;
 /// What was found must still be so sure at the end.
 const STILL: f64 = 0.001;
 /// By so much two runs of the same build differ by themselves, as a rule.
-const RUN_TO_RUN: f64 = 0.02;
+const RUN_TO_RUN: f64 = 0.01;
 /// Standard errors of a change that is found for sure, nearly.
 const FOUND: f64 = 5.0;
 

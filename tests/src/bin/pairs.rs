@@ -1,8 +1,8 @@
 //! How often `diff` is right about pairs of recordings of a service of which we know
 //! what is different.
 //!
-//! `cargo run --release -p awaitscope-tests --bin pairs -- [--pairs 30] [--seconds 22]
-//! [--rate 1999]`
+//! `cargo run --release -p awaitscope-tests --bin pairs -- [--pairs 30] [--seconds 45]
+//! [--rate 777]`
 //!
 //! For each pair the base is recorded anew, then the same release again, one whose
 //! function costs a fifth more, one with a new stall of 20 ms and one with a new await
@@ -29,7 +29,7 @@ const CASES: [Case; 4] = [
 ];
 
 fn main() -> Result<()> {
-    let (mut pairs, mut seconds, mut rate) = (30_usize, 22_u64, 1999_u32);
+    let (mut pairs, mut seconds, mut rate) = (30_usize, 45_u64, 777_u32);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().unwrap_or_default();

@@ -182,9 +182,9 @@ class Timeline {
     handle.addEventListener("keydown", (event) => {
       const big = Math.max(1, Math.round(stretches.count / 10));
       const keys = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -big, PageUp: big, Home: -Infinity, End: Infinity };
-      if (event.key === "Escape") selection.reset();
-      if (!(event.key in keys)) return;
+      if (event.key !== "Escape" && !(event.key in keys)) return;
       event.preventDefault();
+      if (event.key === "Escape") return selection.reset();
       move(Math.max(0, Math.min(stretches.count, at() + keys[event.key])));
     });
     handle.addEventListener("pointerdown", (event) => {

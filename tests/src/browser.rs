@@ -118,6 +118,9 @@ impl Browser {
         for domain in ["Page", "Runtime", "Log", "Network", "Audits"] {
             self.ask(&format!("{domain}.enable"), json!({}))?;
         }
+        // What moves by itself is nowhere to be clicked.
+        let still = json!({"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]});
+        self.ask("Emulation.setEmulatedMedia", still)?;
         self.resize(width, height)
     }
 

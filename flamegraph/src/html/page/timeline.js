@@ -8,11 +8,14 @@ const RIGHT = 10;
 const seconds = (us) => `${(us / 1e6).toFixed(stretches.width_us % 1e6 === 0 ? 0 : 1)} s`;
 const lengthOf = (at) => Math.max(1, beginOf(at + 1) - beginOf(at));
 
+// A recording ends somewhere: of its last moment, which may be shorter than a sample, no rate can be told.
+const usedCores = (us, at) => (at > 0 && lengthOf(at) * 10 < stretches.width_us ? null : us / lengthOf(at));
+
 function lanes() {
   const snapshots = hasSnapshots ? "" : "not known: no snapshots were taken";
   const counted = (series) => ({ values: series.map((seen) => seen?.[0] ?? null), most: series.map((seen) => seen?.[1] ?? null) });
   return [
-    { name: "CPU", class: "cpu", values: Array.from(stretches.cpu_us, (us, at) => us / lengthOf(at)), say: (value) => `${value.toFixed(2)} cores`, least: 0.1 },
+    { name: "CPU", class: "cpu", values: Array.from(stretches.cpu_us, usedCores), say: (value) => `${value.toFixed(2)} cores`, least: 0.1 },
     { name: "live tasks", class: "live", ...counted(stretches.live), say: mean, missing: snapshots, least: 1 },
     { name: "ready tasks", class: "ready", ...counted(stretches.ready), say: mean, missing: snapshots, least: 1 },
     { name: "lag", class: "lag", values: stretches.lag_ms.map((seen) => seen?.[0] ?? null), say: ms, missing: snapshots || "could not be told", least: 0.1 },

@@ -4,7 +4,7 @@ use anyhow::Result;
 use awaitscope_tests::release::{diff, record_release, run_diff};
 use awaitscope_tests::{Recording, ServiceBuild, alone};
 
-/// Long and often enough to see a third of a function; and no multiple of its time.
+/// Long and often enough to see a change by half.
 const HOW: [&str; 4] = ["-d", "30s", "-F", "777"];
 
 fn recorded(args: &[&str]) -> Result<Recording> {

@@ -67,13 +67,20 @@ fn pairs(changes: &[Change], tree: &Tree) -> Vec<(usize, usize, usize)> {
             let right = tree.path(changes[more].place);
             let shared = left.iter().zip(&right).take_while(|(a, b)| a == b).count();
             // Without a common caller nothing says that they have to do with each other.
-            if shared > 0 {
+            if shared > 0 && is_pair(&changes[less], &changes[more]) {
                 pairs.push((shared, (less, more, left[shared - 1])));
             }
         }
     }
     pairs.sort_by_key(|&(shared, (less, more, _))| (std::cmp::Reverse(shared), less, more));
     pairs.into_iter().map(|(_, pair)| pair).collect()
+}
+
+/// Whether one may have become the other. Tasks that wait at a new place wait less at
+/// others, but the place is new all the same, unless another is gone for it.
+fn is_pair(less: &Change, more: &Change) -> bool {
+    let (gone, new) = (less.fate == Fate::Vanished, more.fate == Fate::Appeared);
+    more.view != "wait" || gone == new
 }
 
 /// By how much something changed, measured by what did not.

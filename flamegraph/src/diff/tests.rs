@@ -412,3 +412,34 @@ fn a_release_that_is_too_short_a_recording_does_not_pass_for_good() {
     let (base, new) = (record(&short, 1), record(&short, 2));
     assert_eq!(judged("cpu:*>5%", &base, &new).1, 1);
 }
+
+#[test]
+fn a_new_await_point_is_new_although_its_tasks_wait_less_elsewhere() {
+    let waits_at = |mut release: Release, name: &str, tasks: f64| {
+        let is_there = |frames: &[String]| frames.iter().any(|frame| frame.contains(name));
+        release.waits.retain(|(frames, _)| !is_there(frames));
+        let path =
+            format!("async user app::paced @ src/p.rs:1 | leaf library {name} @ t/src/s.rs:1");
+        release.and_waits(&path, tasks)
+    };
+    let base = waits_at(Release::usual(), "tokio::time::tick", 3.0);
+    let new = waits_at(
+        waits_at(Release::usual(), "tokio::time::tick", 1.0),
+        "db::query",
+        2.0,
+    );
+    let diff = compared(&record(&base, 1), &record(&new, 2));
+    assert_eq!(diff.verdict, Verdict::Regressed, "{:?}", diff.reasons);
+    let first = &diff.changes[0];
+    assert_eq!(
+        (first.view, first.fate, first.moved),
+        ("wait", Fate::Appeared, false)
+    );
+    assert!(first.function.contains("db::query"), "{first:#?}");
+    let renamed = base
+        .clone()
+        .renamed("tokio::time::tick", "tokio::time::turn");
+    let diff = compared(&record(&base, 1), &record(&renamed, 2));
+    assert_ne!(diff.verdict, Verdict::Regressed, "{:?}", diff.reasons);
+    assert_eq!(diff.moved.len(), 1, "{:?}", diff.moved);
+}

@@ -203,6 +203,9 @@ impl<'a, 'w> Parser<'a, 'w> {
             None => 0,
         };
         if found == 0 && self.wants.is_empty() && !self.torn {
+            // Nobody waits for an async body that has ended: this is no future that waits.
+            let awaited = at.awaitee.map(|part| self.world.shapes.shape(part.shape));
+            self.tree.untold |= matches!(awaited, Some(Shape::Coroutine(_)));
             let offset = at.awaitee.map_or(0, |part| part.offset);
             return self.leaf(&at.leaf, address.wrapping_add(offset), within);
         }

@@ -41,9 +41,7 @@ pub(crate) trait Knowledge: Send {
 
     /// Whether an async body, by the path of its type, only runs tasks of others: who
     /// awaits it waits for something else.
-    fn only_works(&self, _path: &str) -> bool {
-        false
-    }
+    fn only_works(&self, path: &str) -> bool;
 }
 
 /// A type that waits.

@@ -35,7 +35,8 @@ pub(crate) struct Tree {
     pub holds: Vec<u64>,
     /// Some of it could not be followed.
     pub unresolved: bool,
-    /// A leaf does not tell on which thing it waits, as those of its type do.
+    /// A leaf does not tell on which thing it waits, as those of its type do; or it is an
+    /// async body that has ended, for which nobody waits.
     pub untold: bool,
 }
 

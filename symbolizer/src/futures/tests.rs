@@ -101,6 +101,10 @@ impl Knowledge for Nothing {
     fn is_glue(&self, _: &SourceFile) -> bool {
         false
     }
+
+    fn only_works(&self, _: &str) -> bool {
+        false
+    }
 }
 
 /// The program, running.

@@ -1,7 +1,10 @@
 //! Is async-executor in the process, where, and which version.
 
+use super::layout::Layout;
+use crate::frame::Origin;
 use crate::module::{AddressSpace, Module, ModuleId, Svma};
 use crate::runtime::rust::version::version_in;
+use crate::types::{TypeCache, Types};
 use std::collections::HashSet;
 
 /// What was found of async-executor.
@@ -15,6 +18,8 @@ pub(super) struct Detected {
     /// (async-task 4, `raw.rs`), one for each type of future. Each is in a vtable, so it
     /// stands for itself in an optimized build, too.
     pub runs: HashSet<Svma>,
+    /// Where things stand in its tasks; `None` where there are no types.
+    pub layout: Option<Layout>,
 }
 
 impl Detected {
@@ -30,9 +35,17 @@ impl Detected {
                 module: id,
                 version: version_in(module, "/async-executor-"),
                 runs,
+                layout: layout_of(module),
             })
         })
     }
+}
+
+/// Its generic types are made where they are used: in any package.
+fn layout_of(module: &Module) -> Option<Layout> {
+    let cache = TypeCache::of_user();
+    let mut types = Types::of_module(module, Origin::User, cache.as_ref())?;
+    Layout::find(&mut types)
 }
 
 fn runs(module: &Module) -> HashSet<Svma> {

@@ -10,6 +10,7 @@ mod layout;
 mod progress;
 mod running;
 mod suspended;
+mod vtables;
 
 use super::{Anchor, Polled, ProgressReader, Runtime, RuntimeInfo, SeenStack, TaskReader};
 use crate::module::AddressSpace;
@@ -30,7 +31,7 @@ impl AsyncExecutor {
     pub fn detect(space: &AddressSpace) -> Option<Self> {
         let detected = Arc::new(Detected::find(space)?);
         Some(Self {
-            runs: RunFrames::new(&detected, space),
+            runs: RunFrames::new(&detected),
             detected,
         })
     }
@@ -44,7 +45,7 @@ impl Runtime for AsyncExecutor {
             flavor: None,
             progress: false,
             learns: false,
-            types: self.runs.has_types(),
+            types: self.detected.layout.is_some(),
         }
     }
 

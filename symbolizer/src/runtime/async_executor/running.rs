@@ -1,16 +1,15 @@
 //! Which task a stack runs, and where the task's own frames begin.
 
 use super::detect::Detected;
-use super::layout::{self, Layout};
+use super::layout;
+use super::vtables::Vtables;
 use crate::frame::Origin;
-use crate::module::{AddressSpace, ModuleId, Svma};
 use crate::names::{SourceFrame, template_arguments};
 use crate::runtime::rust::names::root_coroutine;
 use crate::runtime::rust::stacks::pointers_of;
 use crate::runtime::{Anchor, Polled, SeenStack, TaskClass, TaskId};
-use crate::types::{TypeCache, Types};
-use awaitscope_sampler::{Avma, ReadMemory};
-use std::collections::HashSet;
+use awaitscope_sampler::Avma;
+use std::sync::Arc;
 
 /// Packages of which all that is not asked for by name is machinery.
 const GLUE_PACKAGES: &[&str] = &[
@@ -73,67 +72,54 @@ pub(super) fn is_glue(frame: &SourceFrame) -> bool {
 /// points to a task whose vtable's `run` is the function that the frame belongs to.
 #[derive(Debug)]
 pub(super) struct RunFrames {
-    module: ModuleId,
-    runs: HashSet<Svma>,
+    detected: Arc<Detected>,
     /// `None` where there are no types.
-    layout: Option<Layout>,
+    vtables: Option<Vtables>,
 }
 
 impl RunFrames {
-    pub fn new(detected: &Detected, space: &AddressSpace) -> Self {
+    pub fn new(detected: &Arc<Detected>) -> Self {
         Self {
-            module: detected.module,
-            runs: detected.runs.clone(),
-            layout: layout_of(space, detected.module),
+            detected: Arc::clone(detected),
+            vtables: Vtables::new(detected),
         }
     }
 
-    /// Whether the debug information has the types of tasks.
-    pub fn has_types(&self) -> bool {
-        self.layout.is_some()
-    }
-
-    pub fn polled(&self, seen: &SeenStack<'_>) -> Polled {
+    pub fn polled(&mut self, seen: &SeenStack<'_>) -> Polled {
         let found = seen.frames.iter().find_map(|frame| {
             let (module, svma) = seen.space.lookup(frame.lookup)?;
             let symbols = seen.space.module(module)?.symbols();
             let function = symbols.function_at(svma)?.svma;
-            let is_run = module == self.module && self.runs.contains(&function);
+            let is_run = module == self.detected.module && self.detected.runs.contains(&function);
             Some((frame, seen.space.avma(module, function)?)).filter(|_| is_run)
         });
         let Some((frame, run)) = found else {
             return Polled::Nothing;
         };
         let pointers = pointers_of(frame, seen.stack);
-        let layout = self.layout.as_ref();
-        let id = layout.and_then(|layout| task_among(&pointers, run, layout, seen.memory));
+        let vtables = self.vtables.as_mut();
         Polled::Task {
             class: TaskClass::Async,
-            id,
+            id: vtables.and_then(|vtables| task_among(&pointers, run, vtables, seen)),
         }
     }
-}
-
-fn layout_of(space: &AddressSpace, module: ModuleId) -> Option<Layout> {
-    // Its generic types are made where they are used: in any package.
-    let cache = TypeCache::of_user();
-    let mut types = Types::of_module(space.module(module)?, Origin::User, cache.as_ref())?;
-    Layout::find(&mut types)
 }
 
 /// A task has no number: it is told by where it stands.
 fn task_among(
     pointers: &[u64],
     run: Avma,
-    layout: &Layout,
-    memory: &dyn ReadMemory,
+    vtables: &mut Vtables,
+    seen: &SeenStack<'_>,
 ) -> Option<TaskId> {
-    let headers = layout.headers(pointers.iter().copied(), memory);
+    let headers = vtables
+        .layout()
+        .headers(pointers.iter().copied(), seen.memory);
     let mut tasks = headers.into_iter().flatten();
     let found = tasks.find(|header| {
         layout::is_alive(header.state)
-            && layout
-                .vtable(header.vtable, memory)
+            && vtables
+                .get(header.vtable, seen.space, seen.memory)
                 .is_some_and(|vtable| vtable.run == run)
     });
     found.map(|header| TaskId(header.address))

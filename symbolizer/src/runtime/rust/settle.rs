@@ -1,11 +1,33 @@
 //! Finds out what many tasks wait for, while they move on.
 
-use crate::futures::{GUARDED, Ground, Job, Shapes, Tree, Walked, Walker};
+use crate::futures::{GUARDED, Ground, Job, ShapeId, Shapes, Tree, Walked, Walker};
 use crate::snapshot::AwaitTable;
 use awaitscope_sampler::{Avma, ReadRequest};
 
 /// How often a task is tried that runs when it is read and waits when it is looked at.
 const ATTEMPTS: u32 = 3;
+
+/// Where a future stands in its task.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::runtime) struct FuturePlace {
+    /// Bytes of a task.
+    pub size: u64,
+    /// Bytes from its start to the future.
+    pub offset: u64,
+    pub shape: ShapeId,
+}
+
+impl FuturePlace {
+    /// The future of the task at `address`, to be walked.
+    pub fn job(&self, address: u64) -> Job {
+        Job {
+            address,
+            size: self.size,
+            offset: self.offset,
+            shape: self.shape,
+        }
+    }
+}
 
 /// A task that waited when it was listed.
 pub(in crate::runtime) trait Waits {

@@ -6,15 +6,13 @@
 //! looked at: it is a state if its slab of active tasks has one in it whose vtable begins
 //! with one of the module's functions that run tasks. One that was found is remembered.
 
-use super::super::detect::Detected;
 use super::super::layout::{Header, Layout, StateLayout, Vtable, is_alive};
-use crate::module::ModuleId;
+use super::super::vtables::Vtables;
 use crate::runtime::rust::ranges::{Range, Ranges, join};
 use crate::runtime::rust::stacks::{is_pointer, mapping_of, pointers_in};
 use crate::runtime::{SeenThreads, ThreadBase};
 use awaitscope_sampler::{Avma, Tid};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 
 /// How much of a stack's outer end is looked at.
 const STACK: u64 = 128 << 10;
@@ -39,15 +37,11 @@ const ATTEMPTS: u32 = 3;
 /// Finds executors.
 #[derive(Debug)]
 pub(super) struct Executors {
-    module: ModuleId,
-    detected: Arc<Detected>,
-    layout: Layout,
     state: StateLayout,
     /// Where the states stand.
     known: BTreeSet<u64>,
     pauses: HashMap<Tid, Pause>,
-    /// What is behind a pointer to a vtable.
-    vtables: HashMap<Avma, Vtable>,
+    vtables: Vtables,
 }
 
 /// How long a thread's stack is left alone.
@@ -78,15 +72,12 @@ struct Slab {
 }
 
 impl Executors {
-    pub fn new(detected: &Arc<Detected>, layout: Layout, state: StateLayout) -> Self {
+    pub fn new(vtables: Vtables, state: StateLayout) -> Self {
         Self {
-            module: detected.module,
-            detected: Arc::clone(detected),
-            layout,
             state,
             known: BTreeSet::new(),
             pauses: HashMap::new(),
-            vtables: HashMap::new(),
+            vtables,
         }
     }
 
@@ -119,14 +110,12 @@ impl Executors {
 
     /// What the vtable of a task tells.
     pub fn vtable(&mut self, address: Avma, seen: &SeenThreads<'_>) -> Option<Vtable> {
-        if let Some(known) = self.vtables.get(&address) {
-            return Some(*known);
-        }
-        let vtable = self.layout.vtable(address, seen.process)?;
-        let (module, svma) = seen.space.lookup(vtable.run)?;
-        let is_ours = module == self.module && self.detected.runs.contains(&svma);
-        // Only what is a vtable is remembered: there is no end of what is none.
-        is_ours.then(|| *self.vtables.entry(address).or_insert(vtable))
+        self.vtables.get(address, seen.space, seen.process)
+    }
+
+    /// Where things stand in a task.
+    pub fn layout(&self) -> Layout {
+        self.vtables.layout()
     }
 
     fn is_due(&mut self, tid: Tid) -> bool {
@@ -226,7 +215,9 @@ impl Executors {
         let mut addresses: Vec<u64> = occupied.collect();
         addresses.sort_unstable();
         addresses.dedup();
-        let headers = self.layout.headers(addresses.iter().copied(), seen.process);
+        let headers = self
+            .layout()
+            .headers(addresses.iter().copied(), seen.process);
         let mut tasks = Vec::with_capacity(headers.len());
         for header in headers.into_iter().flatten() {
             if is_alive(header.state) && self.vtable(header.vtable, seen).is_some() {

@@ -1,7 +1,8 @@
 //! What the types of smol's packages wait for, and where they say on which thing.
 
-use crate::futures::{Knowledge, Known, Rule};
+use crate::futures::Rule;
 use crate::names::SourceFile;
+use crate::runtime::rust::leaves::Leaves;
 use crate::snapshot::WaitsOn;
 
 /// Types that wait by themselves.
@@ -113,53 +114,24 @@ const GUARDS: &[(&str, &str, &str)] = &[
 ];
 
 /// What is known of the types of smol's packages.
-#[derive(Debug)]
-pub(super) struct Leaves;
+pub(super) const SMOL: Leaves = Leaves {
+    types: LEAVES,
+    functions: LIBRARIES,
+    words: WORDS,
+    packages: LIBRARIES,
+    guards: GUARDS,
+    is_glue,
+    only_works,
+};
 
-impl Knowledge for Leaves {
-    fn leaf(&self, path: &str) -> Option<Known> {
-        let found = LEAVES.iter().find(|(own, ..)| *own == path);
-        found.map(|(_, what, detail)| Known {
-            what: *what,
-            detail: *detail,
-        })
-    }
+fn is_glue(file: &SourceFile) -> bool {
+    let packages = ["async-executor-", "async-task-", "futures-lite-"];
+    packages
+        .iter()
+        .any(|package| file.short.starts_with(package))
+}
 
-    fn classify(&self, type_path: &str, library: Option<&str>) -> WaitsOn {
-        let starting = |path: &str| {
-            let mut found = LIBRARIES
-                .iter()
-                .filter(|(start, _)| path.starts_with(start));
-            found.next().map(|(_, what)| *what)
-        };
-        let by_words = || {
-            let mut found = WORDS
-                .iter()
-                .filter(|(words, _)| words.iter().any(|word| type_path.contains(word)));
-            found.next().map(|(_, what)| *what)
-        };
-        library
-            .and_then(starting)
-            .or_else(by_words)
-            .or_else(|| starting(type_path))
-            .unwrap_or(WaitsOn::Other)
-    }
-
-    fn guard(&self, path: &str) -> Option<(&'static str, &'static str)> {
-        let found = GUARDS.iter().find(|(own, ..)| *own == path);
-        found.map(|(_, member, lock)| (*member, *lock))
-    }
-
-    fn is_glue(&self, file: &SourceFile) -> bool {
-        let packages = ["async-executor-", "async-task-", "futures-lite-"];
-        packages
-            .iter()
-            .any(|package| file.short.starts_with(package))
-    }
-
-    fn only_works(&self, path: &str) -> bool {
-        // `let run_forever = async { … }` in `State::run` (async-executor 1, `lib.rs`).
-        path.starts_with("async_executor::")
-            && path.contains("::run::{async_fn#0}::{async_block_env#")
-    }
+/// `let run_forever = async { … }` in `State::run` (async-executor 1, `lib.rs`).
+fn only_works(path: &str) -> bool {
+    path.starts_with("async_executor::") && path.contains("::run::{async_fn#0}::{async_block_env#")
 }

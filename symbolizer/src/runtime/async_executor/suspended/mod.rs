@@ -6,18 +6,19 @@ mod plan;
 
 use super::detect::Detected;
 use super::layout::{CLOSED, COMPLETED, Header, Layout, RUNNING, SCHEDULED, StateLayout, is_alive};
+use super::vtables::Vtables;
 use crate::frame::Origin;
 use crate::futures::{Ground, Job, Shapes, Tree, Walker};
 use crate::module::{AddressSpace, ModuleId};
 use crate::runtime::rust::roots::Roots;
-use crate::runtime::rust::settle::{Now, Waits, settle};
+use crate::runtime::rust::settle::{FuturePlace, Now, Waits, settle};
 use crate::runtime::{SeenThreads, TaskClass, TaskId, TaskReader};
 use crate::snapshot::{AwaitTable, Queues, SchedulerSeen, Snapshot, TaskSeen, TaskState};
 use crate::types::{TypeCache, Types};
 use awaitscope_sampler::Avma;
 use executors::{Executor, Executors};
-use leaves::Leaves;
-use plan::{FuturePlace, Plan};
+use leaves::SMOL;
+use plan::Plan;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -40,7 +41,6 @@ pub(super) struct Tasks {
 struct Opened {
     shapes: Shapes,
     executors: Executors,
-    layout: Layout,
     roots: Option<Roots>,
 }
 
@@ -60,13 +60,12 @@ impl Tasks {
         // Whatever part of the program it is in, its own code is the user's.
         let module = space.module(self.module)?;
         let types = Types::of_module(module, Origin::User, cache.as_ref())?;
-        let mut shapes = Shapes::new(types, Box::new(Leaves));
-        let layout = Layout::find(shapes.types())?;
+        let mut shapes = Shapes::new(types, Box::new(SMOL));
+        let vtables = Vtables::new(&self.detected)?;
         let state = StateLayout::find(shapes.types())?;
         Some(Opened {
             shapes,
-            executors: Executors::new(&self.detected, layout, state),
-            layout,
+            executors: Executors::new(vtables, state),
             roots: Roots::new(space, self.module, BLOCK_ON),
         })
     }
@@ -125,7 +124,7 @@ impl Reading<'_> {
                 Some(place) if still => waiting.push(Waiting {
                     header,
                     place,
-                    layout: self.opened.layout,
+                    layout: self.opened.executors.layout(),
                 }),
                 _ => others.push(header),
             }
@@ -258,12 +257,7 @@ impl Waiting {
 
 impl Waits for Waiting {
     fn job(&self) -> Job {
-        Job {
-            address: self.header.address,
-            size: self.place.size,
-            offset: self.place.offset,
-            shape: self.place.shape,
-        }
+        self.place.job(self.header.address)
     }
 
     fn guard(&self, bytes: &[u8]) -> Option<u64> {

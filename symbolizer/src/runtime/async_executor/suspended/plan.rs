@@ -1,10 +1,11 @@
 //! What is known of all tasks with the same vtable.
 
 use super::super::layout::Vtable;
-use crate::futures::{ShapeId, Shapes, readable_type};
+use crate::futures::{Shapes, readable_type};
 use crate::module::{AddressSpace, Svma};
 use crate::names::template_arguments;
 use crate::runtime::rust::names::{RootNames, root_name};
+use crate::runtime::rust::settle::FuturePlace;
 use crate::snapshot::KindId;
 
 /// What is known of all tasks with the same vtable.
@@ -15,16 +16,6 @@ pub(super) struct Plan {
     pub place: Option<FuturePlace>,
     /// The number of the kind, once it was asked for.
     pub kind: Option<KindId>,
-}
-
-/// Where a future stands in its task.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct FuturePlace {
-    /// Bytes of a task.
-    pub size: u64,
-    /// Bytes from its start to the future.
-    pub offset: u64,
-    pub shape: ShapeId,
 }
 
 impl Plan {

@@ -1,8 +1,9 @@
 //! What Tokio's own types wait for, and where they say on which thing.
 
 use super::super::running;
-use crate::futures::{Knowledge, Known, Rule};
+use crate::futures::Rule;
 use crate::names::SourceFile;
+use crate::runtime::rust::leaves::Leaves;
 use crate::snapshot::WaitsOn;
 
 /// What stands for a lock of any sort: mutexes, read-write locks and semaphores have
@@ -114,22 +115,36 @@ const LEAVES: &[(&str, Option<WaitsOn>, Rule)] = &[
     ),
 ];
 
-/// Guards: the member that leads to the lock.
-const GUARDS: &[(&str, &str)] = &[
-    ("tokio::sync::mutex::MutexGuard", "lock"),
-    ("tokio::sync::mutex::OwnedMutexGuard", "lock"),
-    ("tokio::sync::rwlock::read_guard::RwLockReadGuard", "s"),
-    ("tokio::sync::rwlock::write_guard::RwLockWriteGuard", "s"),
+/// Guards: the member that leads to the lock, and what stands for it.
+const GUARDS: &[(&str, &str, &str)] = &[
+    ("tokio::sync::mutex::MutexGuard", "lock", SEMAPHORE),
+    ("tokio::sync::mutex::OwnedMutexGuard", "lock", SEMAPHORE),
+    (
+        "tokio::sync::rwlock::read_guard::RwLockReadGuard",
+        "s",
+        SEMAPHORE,
+    ),
+    (
+        "tokio::sync::rwlock::write_guard::RwLockWriteGuard",
+        "s",
+        SEMAPHORE,
+    ),
     (
         "tokio::sync::rwlock::owned_read_guard::OwnedRwLockReadGuard",
         "lock",
+        SEMAPHORE,
     ),
     (
         "tokio::sync::rwlock::owned_write_guard::OwnedRwLockWriteGuard",
         "lock",
+        SEMAPHORE,
     ),
-    ("tokio::sync::semaphore::SemaphorePermit", "sem"),
-    ("tokio::sync::semaphore::OwnedSemaphorePermit", "sem"),
+    ("tokio::sync::semaphore::SemaphorePermit", "sem", SEMAPHORE),
+    (
+        "tokio::sync::semaphore::OwnedSemaphorePermit",
+        "sem",
+        SEMAPHORE,
+    ),
 ];
 
 /// What an async function of a library waits for, by the beginning of its path. The
@@ -186,42 +201,18 @@ const WORDS: &[(&[&str], WaitsOn)] = &[
 ];
 
 /// What is known of Tokio's types.
-#[derive(Debug)]
-pub(super) struct Leaves;
+pub(super) const TOKIO: Leaves = Leaves {
+    types: LEAVES,
+    functions: LIBRARIES,
+    words: WORDS,
+    packages: &[],
+    guards: GUARDS,
+    is_glue,
+    only_works: |_| false,
+};
 
-impl Knowledge for Leaves {
-    fn leaf(&self, path: &str) -> Option<Known> {
-        let found = LEAVES.iter().find(|(own, ..)| *own == path);
-        found.map(|(_, what, detail)| Known {
-            what: *what,
-            detail: *detail,
-        })
-    }
-
-    fn classify(&self, type_path: &str, library: Option<&str>) -> WaitsOn {
-        let by_library = library.and_then(|path| {
-            let mut found = LIBRARIES
-                .iter()
-                .filter(|(start, _)| path.starts_with(start));
-            found.next().map(|(_, what)| *what)
-        });
-        let by_words = || {
-            let mut found = WORDS
-                .iter()
-                .filter(|(words, _)| words.iter().any(|word| type_path.contains(word)));
-            found.next().map(|(_, what)| *what)
-        };
-        by_library.or_else(by_words).unwrap_or(WaitsOn::Other)
-    }
-
-    fn guard(&self, path: &str) -> Option<(&'static str, &'static str)> {
-        let found = GUARDS.iter().find(|(own, _)| *own == path);
-        found.map(|(_, member)| (*member, SEMAPHORE))
-    }
-
-    fn is_glue(&self, file: &SourceFile) -> bool {
-        let inside = |folder: &str| file.short.contains(folder);
-        running::is_tokio_file(&file.short)
-            && (inside("/src/runtime/") || inside("/src/trace.rs") || inside("/src/task/coop"))
-    }
+fn is_glue(file: &SourceFile) -> bool {
+    let inside = |folder: &str| file.short.contains(folder);
+    running::is_tokio_file(&file.short)
+        && (inside("/src/runtime/") || inside("/src/trace.rs") || inside("/src/task/coop"))
 }

@@ -21,13 +21,13 @@ use crate::futures::{Ground, Job, Shapes, Tree, Walker};
 use crate::module::{AddressSpace, ModuleId};
 use crate::runtime::rust::names::RootNames;
 use crate::runtime::rust::roots::Roots;
-use crate::runtime::rust::settle::{Now, Waits, settle};
+use crate::runtime::rust::settle::{FuturePlace, Now, Waits, settle};
 use crate::runtime::{SeenThreads, TaskClass, TaskReader};
 use crate::snapshot::{AwaitTable, KindId, SchedulerSeen, Snapshot, TaskSeen, TaskState};
 use crate::types::{TypeCache, Types};
-use leaves::Leaves;
+use leaves::TOKIO;
 use lists::{Found, ListedTask, Lists};
-use plan::{FuturePlace, Plan, Plans};
+use plan::{Plan, Plans};
 
 use scan::HeaderScan;
 use std::sync::Arc;
@@ -93,7 +93,7 @@ impl Tasks {
             let cache = TypeCache::of_user();
             // Whatever part of the program Tokio is in, its own code is the user's.
             let types = Types::of_module(module, Origin::User, cache.as_ref())?;
-            Some(Shapes::new(types, Box::new(Leaves)))
+            Some(Shapes::new(types, Box::new(TOKIO)))
         });
         let lists = shapes
             .as_mut()
@@ -332,12 +332,7 @@ impl Waiting {
 
 impl Waits for Waiting {
     fn job(&self) -> Job {
-        Job {
-            address: self.task.address,
-            size: self.place.size,
-            offset: self.place.offset,
-            shape: self.place.shape,
-        }
+        self.place.job(self.task.address)
     }
 
     fn guard(&self, bytes: &[u8]) -> Option<u64> {

@@ -2,10 +2,11 @@
 
 use super::super::detect::Detected;
 use super::super::running;
-use crate::futures::{ShapeId, Shapes, readable_type};
+use crate::futures::{Shapes, readable_type};
 use crate::module::{AddressSpace, ModuleId, Svma};
 use crate::names::{function_path, template_arguments};
 use crate::runtime::rust::names::root_name;
+use crate::runtime::rust::settle::FuturePlace;
 use crate::runtime::{SeenThreads, TaskClass};
 use crate::snapshot::KindId;
 use crate::types::TypeId;
@@ -31,16 +32,6 @@ pub(super) struct Plan {
     pub id_offset: u64,
     /// The number of the kind, once it was asked for.
     pub kind: Option<KindId>,
-}
-
-/// Where a future stands in its task.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct FuturePlace {
-    /// Bytes of a task.
-    pub size: u64,
-    /// Bytes from its start to the future.
-    pub offset: u64,
-    pub shape: ShapeId,
 }
 
 /// The plans of all vtables that were met.

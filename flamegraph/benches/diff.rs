@@ -5,12 +5,14 @@
     reason = "criterion's macros make an undocumented function"
 )]
 
+mod service;
+
 use awaitscope_flamegraph::{
     Color, Comparison, DiffOptions, KindClass, Profile, ProfileBuilder, RecordingOptions, StackId,
     State, Target, ThreadRole, WeightKey, Widths,
 };
-use awaitscope_symbolizer::{Frame, FrameKind, Origin};
 use criterion::{Criterion, criterion_group, criterion_main};
+use service::stack;
 use std::hint::black_box;
 
 const SAMPLES: u64 = 1_000_000;
@@ -27,28 +29,6 @@ fn most_memory() -> u64 {
         .and_then(|number| number.parse::<u64>().ok())
         .unwrap_or(0)
         / 1024
-}
-
-/// Stacks of thirty frames that part like those of a service.
-fn stack(builder: &mut ProfileBuilder, seed: u64) -> StackId {
-    let mut parent = None;
-    for depth in 0..30_u64 {
-        let choices = 1 + depth * depth / 40;
-        let function = (seed >> (depth / 4)) % choices;
-        let frame = builder.frame(&Frame {
-            function: format!("app::module{depth}::function{function}").into(),
-            file: Some(format!("src/module{depth}.rs").into()),
-            line: Some(function as u32 + 1),
-            kind: match depth {
-                0..5 => FrameKind::Runtime,
-                5..14 => FrameKind::Async,
-                _ => FrameKind::Sync,
-            },
-            origin: Origin::User,
-        });
-        parent = Some(builder.stack(parent, frame));
-    }
-    parent.expect("thirty frames")
 }
 
 /// A minute of sixteen busy threads, in which the stacks from `hot` on cost more.

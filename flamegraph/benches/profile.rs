@@ -5,12 +5,14 @@
     reason = "criterion's macros make an undocumented function"
 )]
 
+mod service;
+
 use awaitscope_flamegraph::{
     FlamegraphOptions, KindClass, Profile, ProfileBuilder, RecordingOptions, Report, StackId,
     State, Target, ThreadRole, WeightKey, flamegraph, html,
 };
-use awaitscope_symbolizer::{Frame, FrameKind, Origin};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use service::stack;
 use std::hint::black_box;
 
 const SECONDS: u64 = 60;
@@ -19,29 +21,6 @@ const THREADS: u32 = 8;
 const SAMPLES: u64 = SECONDS * RATE * THREADS as u64;
 /// So long it takes to a million samples.
 const MILLION_SECONDS: u64 = 126;
-
-/// Stacks of thirty frames that part like those of a service: a few kinds, more
-/// functions the deeper one looks.
-fn stack(builder: &mut ProfileBuilder, seed: u64) -> StackId {
-    let mut parent = None;
-    for depth in 0..30_u64 {
-        let choices = 1 + depth * depth / 40;
-        let function = (seed >> (depth / 4)) % choices;
-        let frame = builder.frame(&Frame {
-            function: format!("app::module{depth}::function{function}").into(),
-            file: Some(format!("src/module{depth}.rs").into()),
-            line: Some(function as u32 + 1),
-            kind: match depth {
-                0..5 => FrameKind::Runtime,
-                5..14 => FrameKind::Async,
-                _ => FrameKind::Sync,
-            },
-            origin: Origin::User,
-        });
-        parent = Some(builder.stack(parent, frame));
-    }
-    parent.expect("thirty frames")
-}
 
 fn record(seconds: u64) -> ProfileBuilder {
     let options = RecordingOptions {

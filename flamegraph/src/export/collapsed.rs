@@ -73,10 +73,11 @@ fn is_number(word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::written;
     use super::*;
     use crate::sample::{self, waits};
     use crate::view::{Grouping, RuntimeFrames, View};
-    use crate::{Export, Format, State};
+    use crate::{Format, State};
     use proptest::prelude::*;
     use std::collections::HashMap;
 
@@ -86,10 +87,7 @@ mod tests {
             grouping: Some(grouping),
             ..ExportOptions::default()
         };
-        let mut bytes = Vec::new();
-        let export = Export::of(profile, Format::Collapsed, &options).unwrap();
-        export.write(&mut bytes).unwrap();
-        String::from_utf8(bytes).unwrap()
+        String::from_utf8(written(profile, Format::Collapsed, &options)).unwrap()
     }
 
     /// What inferno, as the reader, takes it for: each function with its time, and all of it.
@@ -161,9 +159,7 @@ mod tests {
             runtime_frames: RuntimeFrames::Shown,
             ..ExportOptions::default()
         };
-        let mut bytes = Vec::new();
-        let export = Export::of(&profile, Format::Collapsed, &options).unwrap();
-        export.write(&mut bytes).unwrap();
+        let bytes = written(&profile, Format::Collapsed, &options);
         assert!(String::from_utf8(bytes).unwrap().contains("poll_future;"));
     }
 

@@ -136,3 +136,12 @@ impl<'a> Export<'a> {
         output::save(path, |out| self.0.write(out))
     }
 }
+
+/// All that an export writes.
+#[cfg(test)]
+fn written(profile: &Profile, format: Format, options: &ExportOptions) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let export = Export::of(profile, format, options).unwrap();
+    export.write(&mut bytes).unwrap();
+    bytes
+}

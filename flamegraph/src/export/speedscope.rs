@@ -211,9 +211,10 @@ fn frame(node: &Node, profile: &Profile, line: Option<u32>) -> Frame {
 
 #[cfg(test)]
 mod tests {
+    use super::super::written;
     use super::*;
     use crate::sample::{self, waits};
-    use crate::{Export, Format, State};
+    use crate::{Format, State};
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -223,10 +224,7 @@ mod tests {
             grouping: Some(grouping),
             ..ExportOptions::default()
         };
-        let mut bytes = Vec::new();
-        let export = Export::of(profile, Format::Speedscope, &options).unwrap();
-        export.write(&mut bytes).unwrap();
-        serde_json::from_slice(&bytes).unwrap()
+        serde_json::from_slice(&written(profile, Format::Speedscope, &options)).unwrap()
     }
 
     /// Reads the events of a profile as speedscope does: frames close in the order they

@@ -1,3 +1,4 @@
+use super::super::written;
 use super::*;
 use crate::sample::{self, waits};
 use crate::{Export, State};
@@ -5,10 +6,7 @@ use flate2::read::GzDecoder;
 use serde_json::Value as Json;
 
 fn exported(profile: &Profile) -> Json {
-    let mut bytes = Vec::new();
-    let options = ExportOptions::default();
-    let export = Export::of(profile, Format::Firefox, &options).unwrap();
-    export.write(&mut bytes).unwrap();
+    let bytes = written(profile, Format::Firefox, &ExportOptions::default());
     serde_json::from_reader(GzDecoder::new(&bytes[..])).unwrap()
 }
 

@@ -1,3 +1,4 @@
+use super::super::written;
 use super::*;
 use crate::sample::{self, waits};
 use crate::view::Grouping;
@@ -6,9 +7,7 @@ use flate2::read::GzDecoder;
 use std::io::Read;
 
 fn exported(profile: &Profile, options: &ExportOptions) -> proto::Profile {
-    let mut bytes = Vec::new();
-    let export = Export::of(profile, Format::Pprof, options).unwrap();
-    export.write(&mut bytes).unwrap();
+    let bytes = written(profile, Format::Pprof, options);
     let mut unpacked = Vec::new();
     GzDecoder::new(&bytes[..])
         .read_to_end(&mut unpacked)

@@ -4,7 +4,7 @@ mod diff;
 
 pub use diff::{DiffArgs, DiffFormatArg, WidthsArg};
 
-use awaitscope_flamegraph::{Format, Grouping, View};
+use awaitscope_flamegraph::{Format, Grouping, RuntimeFrames, View};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -187,9 +187,27 @@ pub struct FlamegraphArgs {
     /// What stands at the root
     #[arg(long, value_name = "kind|task|thread|none", default_value_t)]
     pub group: Grouping,
+    /// What becomes of the runtime's frames.
+    #[command(flatten)]
+    pub frames: FramesArgs,
+}
+
+/// What becomes of the runtime's frames.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct FramesArgs {
     /// Show the machinery of executors and the standard library
     #[arg(long)]
-    pub runtime_frames: bool,
+    runtime_frames: bool,
+}
+
+impl FramesArgs {
+    /// As it was typed.
+    pub fn shown(self) -> RuntimeFrames {
+        match self.runtime_frames {
+            true => RuntimeFrames::Shown,
+            false => RuntimeFrames::Folded,
+        }
+    }
 }
 
 /// `awaitscope report`.
@@ -233,9 +251,9 @@ pub struct ExportArgs {
     /// What stands at the root, for collapsed and speedscope [default: kind]
     #[arg(long, value_name = "kind|task|thread|none")]
     pub group: Option<Grouping>,
-    /// Keep the machinery of executors and the standard library
-    #[arg(long)]
-    pub runtime_frames: bool,
+    /// What becomes of the runtime's frames.
+    #[command(flatten)]
+    pub frames: FramesArgs,
 }
 
 /// `awaitscope top`.

@@ -4,7 +4,7 @@ use super::profile;
 use crate::args::ExportArgs;
 use crate::{naming, output};
 use anyhow::{Context, Result, bail};
-use awaitscope_flamegraph::{Export, ExportOptions, Format, RuntimeFrames, Target};
+use awaitscope_flamegraph::{Export, ExportOptions, Format, Target};
 use std::io::{BufWriter, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -15,11 +15,7 @@ pub fn run(args: &ExportArgs) -> Result<()> {
     let options = ExportOptions {
         view: args.view,
         grouping: args.group,
-        runtime_frames: if args.runtime_frames {
-            RuntimeFrames::Shown
-        } else {
-            RuntimeFrames::Folded
-        },
+        runtime_frames: args.frames.shown(),
     };
     let export = Export::of(&profile, args.format, &options)?;
     let path = match &args.output {

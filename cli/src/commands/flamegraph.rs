@@ -4,7 +4,7 @@ use super::profile;
 use crate::args::FlamegraphArgs;
 use crate::output;
 use anyhow::Result;
-use awaitscope_flamegraph::{FlamegraphOptions, RuntimeFrames, flamegraph};
+use awaitscope_flamegraph::{FlamegraphOptions, flamegraph};
 
 /// Draws a profile.
 pub fn run(args: &FlamegraphArgs) -> Result<()> {
@@ -13,11 +13,7 @@ pub fn run(args: &FlamegraphArgs) -> Result<()> {
     let options = FlamegraphOptions {
         view: args.view,
         grouping: args.group,
-        runtime_frames: if args.runtime_frames {
-            RuntimeFrames::Shown
-        } else {
-            RuntimeFrames::Folded
-        },
+        runtime_frames: args.frames.shown(),
     };
     let picture = flamegraph(&profile, options)?;
     output::write(&args.output, picture.as_bytes())?;

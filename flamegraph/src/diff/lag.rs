@@ -1,7 +1,7 @@
 //! How long ready tasks wait for a worker.
 
 use super::counted::{Counted, Counting};
-use super::model::{Change, Fate, Of, Unit, Value};
+use super::model::{Change, Of, Unit, Value};
 use super::options::{DiffOptions, false_discoveries};
 use super::windows::Windows;
 use crate::profile::Profile;
@@ -74,21 +74,10 @@ pub(super) fn lag_change(
     };
     let (compared, significant) = counting.compare(&[&counted]).pop()?;
     let significant = significant && machine == Machine::Alike;
-    let value = Value::from(compared);
-    Some(Change {
-        view: "lag",
-        of: Of::Lag,
-        part: None,
-        function: "how long ready tasks wait for a worker".to_owned(),
-        kind: None,
-        stack: Vec::new(),
-        unit: Unit::Ms,
-        fate: Fate::of(&value, significant),
-        value,
+    Some(Change::of(
+        ("lag", Of::Lag, Unit::Ms),
+        "how long ready tasks wait for a worker".to_owned(),
+        Value::from(compared),
         significant,
-        leading: significant,
-        moved: false,
-        place: 0,
-        stalls: None,
-    })
+    ))
 }

@@ -173,6 +173,33 @@ pub(super) struct Change {
     pub(super) stalls: Option<StallCounts>,
 }
 
+impl Change {
+    /// One thing that is compared by itself, of which no more is known yet.
+    pub(super) fn of(
+        (view, of, unit): (&'static str, Of, Unit),
+        function: String,
+        value: Value,
+        significant: bool,
+    ) -> Self {
+        Self {
+            view,
+            of,
+            part: None,
+            function,
+            kind: None,
+            stack: Vec::new(),
+            unit,
+            fate: Fate::of(&value, significant),
+            value,
+            significant,
+            leading: significant,
+            moved: false,
+            place: 0,
+            stalls: None,
+        }
+    }
+}
+
 /// Stalls on both sides.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(super) struct StallCounts {

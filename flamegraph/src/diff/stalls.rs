@@ -1,7 +1,7 @@
 //! What holds workers longer, or more often.
 
 use super::counted::{Counted, Counting};
-use super::model::{Change, Fate, Of, StallCounts, Unit, Value};
+use super::model::{Change, Of, StallCounts, Unit, Value};
 use super::names::lasting;
 use super::options::{DiffOptions, false_discoveries};
 use super::tree::SIDES;
@@ -84,26 +84,16 @@ pub(super) fn stall_changes(
         .zip(compared)
         .map(|((make, stalls), (compared, significant))| {
             let value = Value::from(compared).scaled(1e3);
+            let what = ("stall", Of::Stalls, Unit::MsPerS);
             Change {
-                view: "stall",
-                of: Of::Stalls,
-                part: None,
-                function: make.culprit.clone(),
                 kind: make.kind.clone(),
-                stack: Vec::new(),
-                unit: Unit::MsPerS,
-                fate: Fate::of(&value, significant),
-                value,
-                significant,
-                leading: significant,
-                moved: false,
-                place: 0,
                 stalls: Some(StallCounts {
                     base_per_s: per_s(stalls, 0),
                     new_per_s: per_s(stalls, 1),
                     base_max_ms: ms(stalls.max_ns[0]),
                     new_max_ms: ms(stalls.max_ns[1]),
                 }),
+                ..Change::of(what, make.culprit.clone(), value, significant)
             }
         });
     found.changes = changes.collect();

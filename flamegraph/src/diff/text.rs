@@ -2,7 +2,7 @@
 
 use super::model::{Change, Diff, Fate, PartOf, SideRow, Unit, Value, Verdict};
 use crate::printable::{count, duration, number, percent, printable};
-use crate::report::{Color, Ink, Table, shortened, wrapped};
+use crate::report::{Color, Ink, Sheet, Table, shortened, wrapped};
 
 /// Rows of each part when no number is asked for.
 const ROWS: usize = 10;
@@ -16,9 +16,8 @@ impl Diff {
     pub fn to_text(&self, top: Option<usize>, color: Color) -> String {
         let mut page = Page {
             diff: self,
-            color,
             rows: top.unwrap_or(ROWS),
-            out: String::new(),
+            sheet: Sheet::new(color),
         };
         page.head();
         page.rules();
@@ -29,38 +28,17 @@ impl Diff {
         page.changes("lag", "LAG", "ms that ready tasks wait for a worker");
         page.moved();
         page.quality();
-        page.out
+        page.sheet.out
     }
 }
 
 struct Page<'a> {
     diff: &'a Diff,
-    color: Color,
     rows: usize,
-    out: String,
+    sheet: Sheet,
 }
 
 impl Page<'_> {
-    fn line(&mut self, text: &str) {
-        self.out.push_str(text);
-        self.out.push('\n');
-    }
-
-    fn title(&mut self, title: &str, more: &str) {
-        self.out.push('\n');
-        let title = self.color.ink(Ink::Bold, title);
-        let more = self.color.ink(Ink::Dim, more);
-        self.line(format!("{title}  {more}").trim_end());
-    }
-
-    fn rest(&mut self, shown: usize, all: usize) {
-        if all > shown {
-            let rest = format!("    and {} more (--top {all} shows them)", all - shown);
-            let rest = self.color.ink(Ink::Dim, &rest);
-            self.line(&rest);
-        }
-    }
-
     fn head(&mut self) {
         let diff = self.diff;
         let (name, ink) = match diff.verdict {
@@ -72,12 +50,12 @@ impl Page<'_> {
         let indent = name.len() + 2;
         for (index, reason) in diff.reasons.iter().take(REASONS).enumerate() {
             let first = match index {
-                0 => format!("{}  ", self.color.ink(ink, name)),
+                0 => format!("{}  ", self.sheet.color.ink(ink, name)),
                 _ => " ".repeat(indent),
             };
-            wrapped(&mut self.out, &first, indent, reason);
+            wrapped(&mut self.sheet.out, &first, indent, reason);
         }
-        self.out.push('\n');
+        self.sheet.out.push('\n');
         self.side("base", &diff.base);
         self.side("new", &diff.new);
         let by = match diff.normalized_by {
@@ -85,8 +63,8 @@ impl Page<'_> {
             "requests" => "compared by request",
             _ => "compared by CPU time: what did not change is held equal",
         };
-        let by = self.color.ink(Ink::Dim, by);
-        self.line(&format!("  {by}"));
+        let by = self.sheet.color.ink(Ink::Dim, by);
+        self.sheet.line(&format!("  {by}"));
     }
 
     fn side(&mut self, which: &str, side: &SideRow) {
@@ -121,7 +99,7 @@ impl Page<'_> {
             ),
             side.windows,
         );
-        wrapped(&mut self.out, "  ", 8, &line);
+        wrapped(&mut self.sheet.out, "  ", 8, &line);
     }
 
     fn rules(&mut self) {
@@ -129,15 +107,15 @@ impl Page<'_> {
         if diff.rules.is_empty() {
             return;
         }
-        self.title("RULES", "");
+        self.sheet.title("RULES", "");
         for rule in &diff.rules {
             let (name, ink) = match (rule.is_broken(), rule.is_unjudged()) {
                 (true, _) => ("broken", Ink::Red),
                 (_, true) => ("open  ", Ink::Yellow),
                 _ => ("holds ", Ink::Dim),
             };
-            let first = format!("  {}  ", self.color.ink(ink, name));
-            wrapped(&mut self.out, &first, 10, rule.why());
+            let first = format!("  {}  ", self.sheet.color.ink(ink, name));
+            wrapped(&mut self.sheet.out, &first, 10, rule.why());
         }
     }
 
@@ -151,7 +129,7 @@ impl Page<'_> {
         if changes.is_empty() {
             return;
         }
-        self.title(title, about);
+        self.sheet.title(title, about);
         let mut table = Table::new(&["base", "new", "change", "interval", "what"]);
         let shown = self.rows.min(changes.len());
         for change in &changes[..shown] {
@@ -169,8 +147,8 @@ impl Page<'_> {
                 table.row(vec![blank(), blank(), blank(), blank(), more]);
             }
         }
-        table.write(&mut self.out, self.color);
-        self.rest(shown, changes.len());
+        table.write(&mut self.sheet.out, self.sheet.color);
+        self.sheet.rest(shown, changes.len());
     }
 
     fn moved(&mut self) {
@@ -178,7 +156,8 @@ impl Page<'_> {
         if diff.moved.is_empty() {
             return;
         }
-        self.title("MOVED", "what calls both costs what it did");
+        self.sheet
+            .title("MOVED", "what calls both costs what it did");
         for moved in diff.moved.iter().take(self.rows) {
             let text = format!(
                 "{} from {} to {}, within {}",
@@ -187,16 +166,17 @@ impl Page<'_> {
                 printable(&moved.to),
                 printable(&moved.within)
             );
-            wrapped(&mut self.out, "  ", 4, &text);
+            wrapped(&mut self.sheet.out, "  ", 4, &text);
         }
-        self.rest(self.rows.min(diff.moved.len()), diff.moved.len());
+        self.sheet
+            .rest(self.rows.min(diff.moved.len()), diff.moved.len());
     }
 
     fn quality(&mut self) {
         let diff = self.diff;
-        self.title("QUALITY", "");
+        self.sheet.title("QUALITY", "");
         for warning in &diff.warnings {
-            wrapped(&mut self.out, "  note: ", 8, warning);
+            wrapped(&mut self.sheet.out, "  note: ", 8, warning);
         }
         let grey = diff
             .changes
@@ -208,7 +188,7 @@ impl Page<'_> {
             count(diff.changes.len() as u64),
             count(grey as u64)
         );
-        wrapped(&mut self.out, "  ", 2, &line);
+        wrapped(&mut self.sheet.out, "  ", 2, &line);
     }
 }
 

@@ -97,30 +97,14 @@ pub(super) fn wait_changes(
         .iter()
         .zip(compared)
         .map(|((place, _), (compared, significant))| {
-            let value = Value::from(compared);
             let stack = path(tree, names, *place);
+            let innermost = stack[stack.len().saturating_sub(2)..].join(" → ");
+            let what = ("wait", Of::AwaitPoint, Unit::Tasks);
             Change {
-                view: "wait",
-                of: Of::AwaitPoint,
-                part: None,
-                function: stack
-                    .iter()
-                    .rev()
-                    .take(2)
-                    .rev()
-                    .cloned()
-                    .collect::<Vec<_>>()
-                    .join(" → "),
                 kind: kind(tree, names, *place),
                 stack,
-                unit: Unit::Tasks,
-                fate: Fate::of(&value, significant),
-                value,
-                significant,
-                leading: significant,
-                moved: false,
                 place: *place,
-                stalls: None,
+                ..Change::of(what, innermost, Value::from(compared), significant)
             }
         })
         .collect()
@@ -178,22 +162,10 @@ pub(super) fn task_changes(
         .keys()
         .zip(compared)
         .map(|(kind, (compared, significant))| {
-            let value = Value::from(compared);
+            let what = ("tasks", Of::LiveTasks, Unit::Tasks);
             Change {
-                view: "tasks",
-                of: Of::LiveTasks,
-                part: None,
-                function: kind.clone(),
                 kind: Some(kind.clone()),
-                stack: Vec::new(),
-                unit: Unit::Tasks,
-                fate: Fate::of(&value, significant),
-                value,
-                significant,
-                leading: significant,
-                moved: false,
-                place: 0,
-                stalls: None,
+                ..Change::of(what, kind.clone(), Value::from(compared), significant)
             }
         })
         .collect()

@@ -22,7 +22,7 @@ pub(crate) use hotspots::Blame;
 pub use model::Report;
 pub(crate) use origins::{Extent, Origins};
 pub(crate) use said::Said;
-pub(crate) use table::{Ink, Table, WIDTH, shortened, wrapped};
+pub(crate) use table::{Ink, Sheet, Table, WIDTH, shortened, wrapped};
 pub use text::Color;
 pub(crate) use window::OUTSIDE;
 pub use window::{KindNow, QualityNow, StallNow, WaitNow, Window, WorkerNow};

@@ -44,6 +44,44 @@ impl Color {
     }
 }
 
+/// A text for a terminal, line by line.
+pub(crate) struct Sheet {
+    pub(crate) color: Color,
+    pub(crate) out: String,
+}
+
+impl Sheet {
+    /// An empty one.
+    pub(crate) fn new(color: Color) -> Self {
+        Self {
+            color,
+            out: String::new(),
+        }
+    }
+
+    pub(crate) fn line(&mut self, text: &str) {
+        self.out.push_str(text);
+        self.out.push('\n');
+    }
+
+    /// Begins a part of the text.
+    pub(crate) fn title(&mut self, title: &str, more: &str) {
+        self.out.push('\n');
+        let title = self.color.ink(Ink::Bold, title);
+        let more = self.color.ink(Ink::Dim, more);
+        self.line(format!("{title}  {more}").trim_end());
+    }
+
+    /// Says how many of `all` rows are not shown.
+    pub(crate) fn rest(&mut self, shown: usize, all: usize) {
+        if all > shown {
+            let rest = format!("    and {} more (--top {all} shows them)", all - shown);
+            let rest = self.color.ink(Ink::Dim, &rest);
+            self.line(&rest);
+        }
+    }
+}
+
 /// Rows of right-aligned numbers, each with a text of any length at its end.
 pub(crate) struct Table {
     heads: Vec<&'static str>,

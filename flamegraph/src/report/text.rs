@@ -5,7 +5,7 @@ use super::said::{
     class, facts, head, ms, quality, spot_details, spot_text, stay, wait_text, workers,
 };
 pub use super::table::Color;
-use super::table::{Ink, Table, shortened, wrapped};
+use super::table::{Ink, Sheet, Table, shortened, wrapped};
 use crate::printable::{count, number, percent, printable};
 
 /// Rows of each part when no number is asked for.
@@ -22,9 +22,8 @@ impl Report {
     pub fn to_text(&self, top: Option<usize>, color: Color) -> String {
         let mut page = Page {
             report: self,
-            color,
             top,
-            out: String::new(),
+            sheet: Sheet::new(color),
         };
         page.head();
         page.findings();
@@ -34,15 +33,14 @@ impl Report {
         page.tasks();
         page.workers();
         page.quality();
-        page.out
+        page.sheet.out
     }
 }
 
 struct Page<'a> {
     report: &'a Report,
-    color: Color,
     top: Option<usize>,
-    out: String,
+    sheet: Sheet,
 }
 
 impl Page<'_> {
@@ -50,33 +48,13 @@ impl Page<'_> {
         self.top.unwrap_or(usual)
     }
 
-    fn line(&mut self, text: &str) {
-        self.out.push_str(text);
-        self.out.push('\n');
-    }
-
-    fn title(&mut self, title: &str, more: &str) {
-        self.out.push('\n');
-        let title = self.color.ink(Ink::Bold, title);
-        let more = self.color.ink(Ink::Dim, more);
-        self.line(format!("{title}  {more}").trim_end());
-    }
-
-    fn rest(&mut self, shown: usize, all: usize) {
-        if all > shown {
-            let rest = format!("    and {} more (--top {all} shows them)", all - shown);
-            let rest = self.color.ink(Ink::Dim, &rest);
-            self.line(&rest);
-        }
-    }
-
     fn head(&mut self) {
         let report = self.report;
         let head = head(report);
-        let head = self.color.ink(Ink::Bold, head.trim_start());
-        self.line(&head);
+        let head = self.sheet.color.ink(Ink::Bold, head.trim_start());
+        self.sheet.line(&head);
         let facts = facts(report);
-        wrapped(&mut self.out, "", 0, &printable(&facts.join(" · ")));
+        wrapped(&mut self.sheet.out, "", 0, &printable(&facts.join(" · ")));
     }
 
     fn findings(&mut self) {
@@ -84,12 +62,12 @@ impl Page<'_> {
         if report.findings.is_empty() {
             return;
         }
-        self.title("FINDINGS", "");
+        self.sheet.title("FINDINGS", "");
         let shown = self.rows(SPOTS);
         for finding in report.findings.iter().take(shown) {
             self.finding(finding);
         }
-        self.rest(shown, report.findings.len());
+        self.sheet.rest(shown, report.findings.len());
     }
 
     fn finding(&mut self, finding: &Finding) {
@@ -98,9 +76,9 @@ impl Page<'_> {
             Severity::Medium => ("medium", Ink::Yellow),
             Severity::Low => ("low", Ink::Cyan),
         };
-        let name = self.color.ink(ink, &format!("{name:<6}"));
+        let name = self.sheet.color.ink(ink, &format!("{name:<6}"));
         wrapped(
-            &mut self.out,
+            &mut self.sheet.out,
             &format!("  {name}  "),
             10,
             &printable(&finding.text),
@@ -114,13 +92,13 @@ impl Page<'_> {
         }
         let threshold = ms(report.quality.stall_threshold_ms);
         if report.stalls.is_empty() {
-            self.title(
+            self.sheet.title(
                 "STALLS",
                 &format!("no poll held its worker for {threshold} or more"),
             );
             return;
         }
-        self.title(
+        self.sheet.title(
             "STALLS",
             &format!("polls that held their worker for {threshold} or more"),
         );
@@ -145,8 +123,8 @@ impl Page<'_> {
                 ]);
             }
         }
-        table.write(&mut self.out, self.color);
-        self.rest(shown, report.stalls.len());
+        table.write(&mut self.sheet.out, self.sheet.color);
+        self.sheet.rest(shown, report.stalls.len());
     }
 
     fn waits(&mut self) {
@@ -155,10 +133,10 @@ impl Page<'_> {
             return;
         }
         if report.waits.is_empty() {
-            self.title("WHERE TASKS WAIT", "no task was seen");
+            self.sheet.title("WHERE TASKS WAIT", "no task was seen");
             return;
         }
-        self.title(
+        self.sheet.title(
             "WHERE TASKS WAIT",
             "tasks on average, and how long they were seen to stay",
         );
@@ -188,8 +166,9 @@ impl Page<'_> {
             let blank = String::new;
             table.row(vec![blank(), blank(), blank(), blank(), blank(), second]);
         }
-        table.write(&mut self.out, self.color);
-        self.rest(shown, report.waits_total.max(report.waits.len()));
+        table.write(&mut self.sheet.out, self.sheet.color);
+        self.sheet
+            .rest(shown, report.waits_total.max(report.waits.len()));
     }
 
     fn kinds(&mut self) {
@@ -197,7 +176,8 @@ impl Page<'_> {
         if report.kinds.is_empty() {
             return;
         }
-        self.title("KINDS OF TASKS", "CPU time, with its 95 % interval");
+        self.sheet
+            .title("KINDS OF TASKS", "CPU time, with its 95 % interval");
         let mut heads = vec![
             "cpu", "share", "interval", "alive", "tasks", "stalls", "kind",
         ];
@@ -230,8 +210,8 @@ impl Page<'_> {
         cells.resize(heads.len() - 1, String::new());
         cells.push("[outside tasks]".to_owned());
         table.row(cells);
-        table.write(&mut self.out, self.color);
-        self.rest(shown, report.kinds.len());
+        table.write(&mut self.sheet.out, self.sheet.color);
+        self.sheet.rest(shown, report.kinds.len());
     }
 
     fn tasks(&mut self) {
@@ -240,7 +220,7 @@ impl Page<'_> {
         if report.tasks.is_empty() || shown == 0 {
             return;
         }
-        self.title("BUSIEST TASKS", "");
+        self.sheet.title("BUSIEST TASKS", "");
         let mut table = Table::new(&["cpu", "share", "task", "kind"]);
         for row in report.tasks.iter().take(shown) {
             table.row(vec![
@@ -250,7 +230,7 @@ impl Page<'_> {
                 row.kind.clone(),
             ]);
         }
-        table.write(&mut self.out, self.color);
+        table.write(&mut self.sheet.out, self.sheet.color);
     }
 
     fn workers(&mut self) {
@@ -259,7 +239,7 @@ impl Page<'_> {
             return;
         }
         let about = workers(report);
-        self.title("WORKERS", &about);
+        self.sheet.title("WORKERS", &about);
         let mut table = Table::new(&["busy", "stalled", "tid", "thread"]);
         let shown = self.rows(WORKERS);
         for row in report.workers.iter().take(shown) {
@@ -270,17 +250,17 @@ impl Page<'_> {
                 row.thread.clone(),
             ]);
         }
-        table.write(&mut self.out, self.color);
-        self.rest(shown, report.workers.len());
+        table.write(&mut self.sheet.out, self.sheet.color);
+        self.sheet.rest(shown, report.workers.len());
     }
 
     fn quality(&mut self) {
-        self.title("QUALITY", "");
+        self.sheet.title("QUALITY", "");
         for text in quality(self.report) {
-            wrapped(&mut self.out, "  ", 2, &text);
+            wrapped(&mut self.sheet.out, "  ", 2, &text);
         }
         for note in &self.report.quality.notes {
-            wrapped(&mut self.out, "  note: ", 8, &printable(note));
+            wrapped(&mut self.sheet.out, "  note: ", 8, &printable(note));
         }
     }
 }

@@ -255,6 +255,7 @@ mod tests {
             sleep: Sleep::Syscall(1),
             registers: Registers::from_ip_sp(Avma(1), stack.start),
             stack,
+            copy: None,
         })
     }
 
@@ -267,6 +268,7 @@ mod tests {
             events,
             pulses,
             off_stacks,
+            moments: Vec::new(),
             horizon,
         })
     }

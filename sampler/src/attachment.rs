@@ -7,6 +7,7 @@ use crate::event::Event;
 use crate::guard::{Guard, SwitchDetail};
 use crate::ids::{Nanos, Pid, Tid};
 use crate::lineage::{Lineage, Verdict};
+use crate::moments::{AtSample, Moments, Waited};
 use crate::open::{self, Begin, Plan};
 use crate::options::{Children, Clocks, Options};
 use crate::order::Order;
@@ -21,6 +22,7 @@ use crate::wide::CpuClocks;
 use perf_event::Counter;
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 
 /// A CPU needs this long, at most, from looking at the clock for a record to having written
 /// it. Longer ones (a virtual CPU that lost its host in between) are caught by [`Order::hold`].
@@ -339,6 +341,12 @@ impl SampleSource for Attachment {
         Ok(self
             .order
             .release_all(sys::now(), &mut |event| pass(ended, event, sink)))
+    }
+
+    fn moments(&self, reader: &Arc<dyn AtSample>) -> Option<Moments> {
+        let rings = self.rings.iter().map(CpuRing::waited);
+        let rings: io::Result<Vec<Waited>> = rings.collect();
+        Moments::begin(self.pid, rings.ok()?, reader).ok()
     }
 
     fn abilities(&self) -> Abilities {

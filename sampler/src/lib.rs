@@ -10,6 +10,7 @@
 //! * [`OffCpu`] makes of these events the intervals that threads spent off their CPUs.
 //! * [`LiveProcess`] reads memory in batches ([`ReadMemory`]) and tells of mappings and threads
 //!   ([`Process`]). [`thread_pointer`] finds a thread's thread-local data.
+//! * [`Moments`] reads memory at the very moment of a sample ([`AtSample`]), for what no stack tells.
 //! * [`Capture`] writes down what came of this, step by step, with every answer of the process, and
 //!   [`Replay`] gives it again without the process and without privileges.
 //!
@@ -66,6 +67,7 @@ mod lineage;
 mod live;
 mod maps;
 mod memory;
+mod moments;
 mod off_cpu;
 mod open;
 mod open_files;
@@ -90,6 +92,7 @@ pub use error::Error;
 pub use event::{Event, Sample, StackCopy, SwitchReason};
 pub use ids::{Avma, Nanos, Pid, Tid};
 pub use live::{Facts, LiveProcess};
+pub use moments::{AtSample, MemoryCopy, Moment, Moments};
 pub use off_cpu::{Finished, OffCpu, OffInterval, OffThread};
 pub use open_files::{Descriptor, OpenFiles, Protocol, Socket};
 pub use options::{Children, Clocks, KernelPart, Options, SwitchRegisters};

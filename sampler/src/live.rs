@@ -110,6 +110,10 @@ impl LiveProcess {
         self.start_time
     }
 
+    pub(crate) fn pid_number(&self) -> Pid {
+        self.pid
+    }
+
     /// Whether it has ended.
     #[must_use]
     pub fn exited(&self) -> bool {

@@ -156,6 +156,8 @@ impl Plan {
             Kind::Switch => 1,
         };
         if kind == Kind::Clock {
+            // Who waits for the ring hears of each sample ([`crate::Moments`]); nobody else is woken.
+            attrs.__bindgen_anon_2.wakeup_events = 1;
             attrs.sample_stack_user = self.stack_bytes;
             attrs.set_exclude_callchain_user(1);
         }

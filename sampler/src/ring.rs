@@ -12,6 +12,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
 use std::ptr::{NonNull, addr_of_mut};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const HEADER: usize = size_of::<perf_event_header>();
@@ -27,18 +28,27 @@ pub(crate) struct RawRecord<'a> {
     pub body: &'a [u8],
 }
 
-/// A mapped ring of one perf event.
+/// A mapped ring of one perf event, to read from.
 #[derive(Debug)]
 pub(crate) struct Ring {
+    map: Arc<RingMap>,
+    scratch: Vec<u8>,
+}
+
+/// The mapping of a ring.
+#[derive(Debug)]
+pub(crate) struct RingMap {
     page: NonNull<perf_event_mmap_page>,
     mapped: usize,
     data: NonNull<u8>,
     size: usize,
-    scratch: Vec<u8>,
 }
 
 // SAFETY: the mapping belongs to this value alone and is not bound to a thread.
-unsafe impl Send for Ring {}
+unsafe impl Send for RingMap {}
+// SAFETY: through a shared reference the data are read by `Ring`, of which there is one, between
+// `tail` and `head`, where the kernel does not write, and else a word at a time, atomically.
+unsafe impl Sync for RingMap {}
 
 impl Ring {
     /// Maps the ring of `event`, with `bytes` (a power of two of pages) of data.
@@ -63,28 +73,60 @@ impl Ring {
         // SAFETY: the mapping is `page_size + bytes` long, so this stays inside.
         let data = unsafe { start.cast::<u8>().add(page_size) };
         Ok(Self {
-            page: start.cast(),
-            mapped,
-            data,
-            size: bytes,
+            map: Arc::new(RingMap {
+                page: start.cast(),
+                mapped,
+                data,
+                size: bytes,
+            }),
             scratch: Vec::new(),
         })
+    }
+
+    /// The mapping, for whoever looks on.
+    pub(crate) fn share(&self) -> Arc<RingMap> {
+        Arc::clone(&self.map)
     }
 
     /// Hands the records that are there to `sink` and frees their place. Returns
     /// whether the ring made sense; if not, its content was thrown away.
     pub(crate) fn read(&mut self, sink: &mut dyn FnMut(RawRecord<'_>)) -> Sane {
-        let head = self.head().load(Ordering::Acquire);
-        let tail = self.tail().load(Ordering::Relaxed);
+        let map = &*self.map;
+        let head = map.head();
+        let tail = map.tail().load(Ordering::Relaxed);
         // SAFETY: the kernel writes only between `head` and `tail + size`, which
         // `walk` does not look at, until we move `tail` below.
-        let data = unsafe { std::slice::from_raw_parts(self.data.as_ptr(), self.size) };
+        let data = unsafe { std::slice::from_raw_parts(map.data.as_ptr(), map.size) };
         let sane = walk(data, tail, head, &mut self.scratch, sink);
-        self.tail().store(head, Ordering::Release);
+        map.tail().store(head, Ordering::Release);
         sane
     }
+}
 
-    fn head(&self) -> &AtomicU64 {
+impl RingMap {
+    /// How far the kernel has written, ever.
+    pub(crate) fn head(&self) -> u64 {
+        self.head_word().load(Ordering::Acquire)
+    }
+
+    /// Whether the byte that was written at `at` is still there.
+    pub(crate) fn holds(&self, at: u64) -> bool {
+        // The kernel may be at the next record, which has at most 64 KiB.
+        let kept = (self.size as u64).saturating_sub(1 << 16);
+        self.head().wrapping_sub(at) <= kept
+    }
+
+    /// The eight bytes at `at`, a multiple of eight, as they are just now: they mean something if
+    /// the ring still [`holds`](Self::holds) them afterwards.
+    pub(crate) fn word(&self, at: u64) -> u64 {
+        let place = (at % self.size.max(8) as u64) as usize & !7;
+        // SAFETY: `place` is a multiple of eight and below `size`, which is a multiple of pages; the
+        // mapping is aligned to pages and lives as long as `self`.
+        let word = unsafe { AtomicU64::from_ptr(self.data.as_ptr().add(place).cast()) };
+        word.load(Ordering::Relaxed)
+    }
+
+    fn head_word(&self) -> &AtomicU64 {
         // SAFETY: `page` is mapped as long as `self` lives, the field is aligned,
         // and it is only ever used atomically.
         unsafe { AtomicU64::from_ptr(addr_of_mut!((*self.page.as_ptr()).data_head)) }
@@ -96,7 +138,7 @@ impl Ring {
     }
 }
 
-impl Drop for Ring {
+impl Drop for RingMap {
     fn drop(&mut self) {
         // SAFETY: this is the mapping made in `map`, and nothing borrows from it
         // any more. A failure would leave it mapped, which harms nobody.

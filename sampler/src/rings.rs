@@ -2,6 +2,7 @@
 
 use crate::assemble::Assembler;
 use crate::error::Error;
+use crate::moments::Waited;
 use crate::open;
 use crate::ring::{self, Ring};
 use crate::sys;
@@ -23,6 +24,15 @@ impl CpuRing {
     /// The descriptor that stands for the ring.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         sys::borrow(&self.owner)
+    }
+
+    /// The same ring, to wait for what comes into it.
+    pub(crate) fn waited(&self) -> io::Result<Waited> {
+        Ok(Waited {
+            cpu: self.cpu,
+            ring: self.ring.share(),
+            descriptor: self.descriptor().try_clone_to_owned()?,
+        })
     }
 
     fn open(cpu: u32, bytes: usize) -> io::Result<Self> {

@@ -3,6 +3,8 @@
 use crate::error::Error;
 use crate::event::Event;
 use crate::ids::Nanos;
+use crate::moments::{AtSample, Moments};
+use std::sync::Arc;
 
 /// A stream of events: a live process.
 pub trait SampleSource {
@@ -21,6 +23,11 @@ pub trait SampleSource {
     /// The source cannot be read any more.
     fn finish(&mut self, sink: &mut dyn FnMut(Event)) -> Result<Nanos, Error> {
         self.drain(sink)
+    }
+
+    /// Has `reader` read memory at each sample from now on; `None` where that cannot be.
+    fn moments(&self, _reader: &Arc<dyn AtSample>) -> Option<Moments> {
+        None
     }
 
     /// What the events of this source carry.

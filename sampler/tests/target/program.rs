@@ -41,6 +41,7 @@ fn main() {
         "zombie" => zombie(),
         "headless" => headless(),
         "switch" => switch_forever(),
+        "count" => count_forever(),
         other => panic!("what is {other}?"),
     }
 }
@@ -158,6 +159,16 @@ fn epoll() {
         if result < 0 {
             say(&format!("epoll_wait: {}", io::Error::last_os_error()));
         }
+    }
+}
+
+/// Counts in a variable on its stack, and says where that is.
+fn count_forever() {
+    let mut count = 0_u64;
+    let place = &raw mut count;
+    say(&format!("{}", place as u64));
+    loop {
+        unsafe { place.write_volatile(place.read_volatile() + 1) };
     }
 }
 

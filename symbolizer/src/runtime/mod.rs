@@ -21,7 +21,7 @@ use crate::module::{AddressSpace, ModuleId, Svma};
 use crate::names::SourceFrame;
 use crate::snapshot::{AwaitTable, Snapshot};
 use crate::unwind::PhysicalFrame;
-use awaitscope_sampler::{Avma, Mapping, Process, ReadMemory, Tid};
+use awaitscope_sampler::{AtSample, Avma, Mapping, MemoryCopy, Process, ReadMemory, Tid};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -113,6 +113,22 @@ pub trait Runtime: Send {
     /// now.
     fn polled(&mut self, seen: &SeenStack<'_>) -> Polled;
 
+    /// What has to be read at the moment of a sample, for a runtime whose stacks are not all native.
+    fn at_sample(&self) -> Option<Arc<dyn AtSample>> {
+        None
+    }
+
+    /// Puts the frames of an interpreter in the place of the native ones that run them. `copy` is
+    /// what [`at_sample`](Self::at_sample) read, if it holds. `None` for a stack that has nothing to
+    /// do with it.
+    fn interpret(
+        &mut self,
+        _seen: &SeenStack<'_>,
+        _copy: Option<&MemoryCopy>,
+    ) -> Option<Interpreted> {
+        None
+    }
+
     /// What reads the progress of workers, where that can be read or learned: a new one each
     /// time, which remembers for itself.
     fn progress(&self) -> Option<Box<dyn ProgressReader>>;
@@ -167,6 +183,26 @@ pub struct SeenStack<'a> {
     pub memory: &'a dyn ReadMemory,
     /// The functions at a place in a module, innermost first.
     pub names: &'a dyn Fn(ModuleId, Svma) -> Arc<[SourceFrame]>,
+}
+
+/// A stack with the frames of an interpreter in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interpreted {
+    /// From the outermost to the innermost.
+    pub steps: Vec<Step>,
+    /// Whether it begins where the thread does, also where the native frames do not.
+    pub complete: bool,
+    /// What it polls.
+    pub polled: Polled,
+}
+
+/// A frame of a stack with the frames of an interpreter in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A native one, by its index in [`SeenStack::frames`].
+    Native(usize),
+    /// One of the interpreter, or what people read in the place of a native one.
+    Script(SourceFrame),
 }
 
 /// What a stack was found to poll.

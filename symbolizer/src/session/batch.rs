@@ -1,7 +1,7 @@
 //! What one look at a process brought.
 
 use crate::runtime::Progress;
-use awaitscope_sampler::{Event, Nanos, Registers, StackCopy, Tid};
+use awaitscope_sampler::{Event, MemoryCopy, Moment, Nanos, Registers, StackCopy, Tid};
 use serde::{Deserialize, Serialize};
 
 /// What one look at a process brought.
@@ -13,6 +13,8 @@ pub struct Batch {
     pub pulses: Vec<Pulse>,
     /// The stacks of threads that were off their CPU for a while.
     pub off_stacks: Vec<OffStack>,
+    /// What was read at the moments of samples.
+    pub moments: Vec<Moment>,
     /// No later batch has an event before this.
     pub horizon: Nanos,
 }
@@ -28,6 +30,7 @@ impl Batch {
         }
         self.pulses.extend(next.pulses);
         self.off_stacks.extend(next.off_stacks);
+        self.moments.extend(next.moments);
         self.horizon = next.horizon;
     }
 
@@ -94,4 +97,6 @@ pub struct OffStack {
     pub registers: Registers,
     /// The top of its stack.
     pub stack: StackCopy,
+    /// What was read besides, for a runtime whose stacks are not all native.
+    pub copy: Option<MemoryCopy>,
 }

@@ -6,7 +6,7 @@
 
 use super::batch::{Batch, OffStack, Pulse};
 use crate::module::{AddressSpace, Binaries, Build};
-use awaitscope_sampler::{Capture, Error, Event, Nanos, Replay};
+use awaitscope_sampler::{Capture, Error, Event, MemoryCopy, Moment, Nanos, Replay};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -32,6 +32,7 @@ enum Step<'a> {
     Event(Cow<'a, Event>),
     Pulse(Cow<'a, Pulse>),
     OffStack(Cow<'a, OffStack>),
+    Moment(Cow<'a, Moment>),
     /// The batch is whole.
     Horizon(Nanos),
 }
@@ -48,6 +49,9 @@ impl Batch {
         }
         for stack in &self.off_stacks {
             capture.step(&Step::OffStack(Cow::Borrowed(stack)));
+        }
+        for moment in &self.moments {
+            capture.step(&Step::Moment(Cow::Borrowed(moment)));
         }
         capture.step(&Step::Horizon(self.horizon));
     }
@@ -93,6 +97,10 @@ impl CapturedBatches {
                     self.check_time(stack.since)?;
                     batch.off_stacks.push(stack.into_owned());
                 }
+                Step::Moment(moment) => {
+                    self.check_time(moment.ended)?;
+                    batch.moments.push(moment.into_owned());
+                }
                 Step::Horizon(horizon) => {
                     batch.horizon = horizon;
                     return Ok(Some(batch));
@@ -133,6 +141,7 @@ impl Step<'_> {
             Self::Event(event) => event.time(),
             Self::Pulse(pulse) => pulse.time,
             Self::OffStack(stack) => stack.time,
+            Self::Moment(moment) => moment.sampled,
             Self::Horizon(time) => *time,
         }
     }
@@ -146,7 +155,10 @@ impl Step<'_> {
                 }
                 _ => 0,
             },
-            Self::OffStack(stack) => stack.stack.bytes.len(),
+            Self::OffStack(stack) => {
+                stack.stack.bytes.len() + stack.copy.as_ref().map_or(0, MemoryCopy::len)
+            }
+            Self::Moment(moment) => moment.copy.len(),
             Self::Pulse(_) | Self::Horizon(_) => 0,
         }
     }
@@ -252,6 +264,14 @@ mod tests {
                 sleep: Sleep::Syscall(230),
                 registers,
                 stack: stack(),
+                copy: Some(MemoryCopy::default()),
+            }],
+            moments: vec![Moment {
+                tid,
+                sampled: time,
+                began: time,
+                ended: time,
+                copy: MemoryCopy::default(),
             }],
             horizon: time,
         }

@@ -98,7 +98,7 @@ impl<'a> Readings<'a> {
                 Some(name) => *self.kernel.entry(name).or_insert(address),
                 None => address,
             },
-            Address::Unknown(_) | Address::Truncated => address,
+            Address::Script(_) | Address::Unknown(_) | Address::Truncated => address,
         };
         self.known.insert(address, first);
         first

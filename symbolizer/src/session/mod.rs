@@ -12,10 +12,12 @@ mod folding;
 mod groups;
 mod kept;
 mod kinds;
+mod moments;
 mod name_pool;
 mod naming;
 mod outcome;
 mod recent;
+mod scripts;
 mod stacks;
 mod stall;
 mod turns;
@@ -33,17 +35,21 @@ pub use watch::{Targets, WatchOptions, Watcher};
 use crate::debugfile::DebugFiles;
 use crate::module::{AddressSpace, Binaries};
 use crate::runtime::{
-    self, Polled, ProgressReader, Runtime, SeenStack, TaskClass, TaskId, ThreadBase,
+    self, Interpreted, Polled, ProgressReader, Runtime, SeenStack, Step, TaskClass, TaskId,
+    ThreadBase,
 };
 use crate::unwind::{PhysicalFrame, ReadStack, StackReader, UnwindEnd, Unwinder};
 use awaitscope_sampler::{
-    Avma, Event, Mapping, Nanos, Process, Registers, Sample, SwitchReason, Tid, thread_pointer,
+    Avma, Event, Mapping, MemoryCopy, Nanos, Process, Registers, Sample, SwitchReason, Tid,
+    thread_pointer,
 };
 use folding::{Folding, Readings};
+use moments::Copies;
 use name_pool::NamePool;
 use naming::Named;
 use outcome::Accumulated;
 use recent::Marks;
+use scripts::Scripts;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -89,6 +95,8 @@ pub struct Session {
     /// Our own: those of the watcher remember what it read, and when that is, is up to chance.
     readers: Vec<Box<dyn ProgressReader>>,
     names: NamePool,
+    scripts: Scripts,
+    copies: Copies,
     targets: Arc<Mutex<Targets>>,
     stalls: Stalls,
     seen: Accumulated,
@@ -129,6 +137,8 @@ impl std::fmt::Debug for Session {
 struct Read {
     stack: Option<StackId>,
     polled: Polled,
+    /// It begins where the thread does, even if the native stack does not.
+    complete: bool,
 }
 
 impl Session {
@@ -146,6 +156,8 @@ impl Session {
             runtimes: Vec::new(),
             readers: Vec::new(),
             names: NamePool::new(),
+            scripts: Scripts::default(),
+            copies: Copies::default(),
             targets,
             stalls: Stalls::new(options.stall_threshold),
             seen: Accumulated::new(options.start),
@@ -197,16 +209,23 @@ impl Session {
         let ready = self
             .pending
             .partition_point(|(time, _)| *time < batch.horizon);
+        self.copies.add(batch.moments);
+        let ready = self.copies.decided(&self.pending, ready, batch.horizon);
+        self.copies.settle(&self.pending, ready);
         let rest = self.pending.split_off(ready);
         let ready = std::mem::replace(&mut self.pending, rest);
         self.horizon = self.horizon.max(batch.horizon);
         self.items(ready);
+        let first = self.pending.first().map(|(time, _)| *time);
+        self.copies
+            .forget(first.unwrap_or(self.horizon).min(self.horizon));
     }
 
     /// Ends the session.
     #[must_use]
     pub fn finish(mut self) -> Outcome {
         let rest = std::mem::take(&mut self.pending);
+        self.copies.settle(&rest, rest.len());
         self.items(rest);
         self.seen.ends(self.last);
         self.names.finish();
@@ -215,6 +234,7 @@ impl Session {
             stalls,
             &self.space,
             &self.names,
+            &self.scripts,
             &self.runtimes,
             &*self.process,
         )
@@ -244,7 +264,10 @@ impl Session {
             self.named = Named::default();
             let readers = || self.runtimes.iter().filter_map(|r| r.progress());
             self.readers = readers().collect();
-            self.targets().readers.extend(readers());
+            let at_sample = self.runtimes.iter().find_map(|r| r.at_sample());
+            let mut targets = self.targets();
+            targets.at_sample = at_sample;
+            targets.readers.extend(readers());
         }
     }
 
@@ -327,6 +350,7 @@ impl Session {
         {
             let mut targets = self.targets();
             targets.readers.clear();
+            targets.at_sample = None;
             targets.bases.clear();
             targets.idle.clear();
         }
@@ -371,7 +395,7 @@ impl Session {
     fn off_stack(&mut self, off: &OffStack) {
         let mut reader = StackReader::new(&off.stack);
         let end = self.unwind(&off.registers, &mut reader);
-        let read = self.read_frames(off.tid, off.registers.sp(), end, reader);
+        let read = self.read_frames(off.tid, off.registers.sp(), end, reader, off.copy.as_ref());
         self.note_polled(off.tid, read.polled);
         let (in_poll, task) = match read.polled {
             Polled::Task { class, id } => (class == TaskClass::Async, id),
@@ -426,8 +450,20 @@ impl Session {
             self.unwind(&sample.registers, &mut reader);
             end = UnwindEnd::Moved;
         }
-        self.seen.quality.unwound(end);
-        self.read_frames(sample.tid, sample.registers.sp(), end, reader)
+        let copy = self.copies.take(sample.tid, sample.time);
+        let read = self.read_frames(
+            sample.tid,
+            sample.registers.sp(),
+            end,
+            reader,
+            copy.as_ref(),
+        );
+        self.seen.quality.unwound(if read.complete {
+            UnwindEnd::Complete
+        } else {
+            end
+        });
+        read
     }
 
     /// Whether a worker is still in the poll that it was in at `time`.
@@ -448,11 +484,17 @@ impl Session {
     }
 
     /// Has the names of the frames looked up, and finds out what they poll.
-    fn read_frames(&mut self, tid: Tid, sp: Avma, end: UnwindEnd, reader: StackReader<'_>) -> Read {
+    fn read_frames(
+        &mut self,
+        tid: Tid,
+        sp: Avma,
+        end: UnwindEnd,
+        reader: StackReader<'_>,
+        copy: Option<&MemoryCopy>,
+    ) -> Read {
         let process = Arc::clone(&self.process);
         let reader = RefCell::new(reader);
         self.find_base(tid, sp);
-        let stack = self.keep_stack(end);
         let names = &self.names;
         let space = &self.space;
         let seen = SeenStack {
@@ -465,14 +507,25 @@ impl Session {
                 None => Arc::from([]),
             },
         };
-        let polled = self
-            .runtimes
+        let runtimes = &mut self.runtimes;
+        let interpreted = runtimes
+            .iter_mut()
+            .find_map(|runtime| runtime.interpret(&seen, copy));
+        let told = interpreted.as_ref().map(|interpreted| interpreted.polled);
+        let others = runtimes
             .iter_mut()
             .map(|runtime| runtime.polled(&seen))
             .find(|polled| *polled != Polled::Nothing);
+        let polled = told.filter(|polled| *polled != Polled::Nothing).or(others);
+        let complete = interpreted.as_ref().is_some_and(|stack| stack.complete);
+        let stack = match interpreted {
+            Some(interpreted) => self.keep_interpreted(end, interpreted),
+            None => self.keep_stack(end),
+        };
         Read {
             stack,
             polled: polled.unwrap_or(Polled::Nothing),
+            complete,
         }
     }
 
@@ -489,23 +542,38 @@ impl Session {
     }
 
     fn keep_stack(&mut self, end: UnwindEnd) -> Option<StackId> {
-        let mut stack = match end.is_complete() {
-            true => None,
-            false => self.seen.table.push(None, Address::Truncated),
-        };
+        let mut stack = self.root(end.is_complete());
         for frame in self.frames.iter().rev() {
-            let address = match self.space.lookup(frame.lookup) {
-                Some((module, svma)) => {
-                    if let Some(file) = self.space.module(module) {
-                        self.names.want(file, (module, svma));
-                    }
-                    Address::Module(module, svma)
-                }
-                None => Address::Unknown(frame.lookup.0),
+            let address = native(&self.space, &mut self.names, frame);
+            stack = self.seen.table.push(stack, address);
+        }
+        stack
+    }
+
+    fn keep_interpreted(&mut self, end: UnwindEnd, interpreted: Interpreted) -> Option<StackId> {
+        let mut stack = self.root(interpreted.complete || end.is_complete());
+        for step in interpreted.steps {
+            let address = match step {
+                Step::Native(index) => match self.frames.get(index) {
+                    Some(frame) => native(&self.space, &mut self.names, frame),
+                    None => continue,
+                },
+                Step::Script(frame) => match self.scripts.number(frame) {
+                    Some(id) => Address::Script(id),
+                    None => continue,
+                },
             };
             stack = self.seen.table.push(stack, address);
         }
         stack
+    }
+
+    /// What stands outside of all frames.
+    fn root(&mut self, complete: bool) -> Option<StackId> {
+        match complete {
+            true => None,
+            false => self.seen.table.push(None, Address::Truncated),
+        }
     }
 
     fn find_base(&mut self, tid: Tid, sp: Avma) {
@@ -518,6 +586,19 @@ impl Session {
             *tries = MOST_TLS_TRIES;
             self.targets().bases.insert(tid, base);
         }
+    }
+}
+
+/// The address of a native frame, whose name is looked up meanwhile.
+fn native(space: &AddressSpace, names: &mut NamePool, frame: &PhysicalFrame) -> Address {
+    match space.lookup(frame.lookup) {
+        Some((module, svma)) => {
+            if let Some(file) = space.module(module) {
+                names.want(file, (module, svma));
+            }
+            Address::Module(module, svma)
+        }
+        None => Address::Unknown(frame.lookup.0),
     }
 }
 

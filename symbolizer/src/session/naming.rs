@@ -1,6 +1,7 @@
 //! Puts names to stacks.
 
 use super::name_pool::NamePool;
+use super::scripts::Scripts;
 use super::stacks::{Address, StackId, StackTable};
 use crate::frame::Frame;
 use crate::logical::{StackTask, logical_stack};
@@ -60,6 +61,7 @@ pub(super) struct StackNamer<'a> {
     table: &'a StackTable,
     space: &'a AddressSpace,
     names: &'a NamePool,
+    scripts: &'a Scripts,
     runtimes: &'a [Box<dyn Runtime>],
     process: &'a dyn Process,
     pub named: &'a mut Named,
@@ -70,6 +72,7 @@ impl<'a> StackNamer<'a> {
         table: &'a StackTable,
         space: &'a AddressSpace,
         names: &'a NamePool,
+        scripts: &'a Scripts,
         runtimes: &'a [Box<dyn Runtime>],
         process: &'a dyn Process,
         named: &'a mut Named,
@@ -78,6 +81,7 @@ impl<'a> StackNamer<'a> {
             table,
             space,
             names,
+            scripts,
             runtimes,
             process,
             named,
@@ -129,6 +133,7 @@ impl<'a> StackNamer<'a> {
                 }
                 None => frames.push(SourceFrame::nameless(format!("0x{:x}", svma.0))),
             },
+            Address::Script(id) => frames.extend(self.scripts.frame(id).cloned()),
             Address::Unknown(address) | Address::Kernel(address) => {
                 frames.push(SourceFrame::nameless(format!("0x{address:x}")));
             }

@@ -4,6 +4,7 @@ use super::groups::{GroupKey, Groups, Owner, Weight};
 use super::kept::Kept;
 use super::name_pool::NamePool;
 use super::naming::{Named, NamedStack, StackNamer};
+use super::scripts::Scripts;
 use super::stacks::{Address, StackId, StackTable};
 use super::stall::Stall;
 use super::turns::{TurnCounter, Turns};
@@ -349,6 +350,7 @@ impl Accumulated {
         stalls: Vec<Stall>,
         space: &AddressSpace,
         names: &NamePool,
+        scripts: &Scripts,
         runtimes: &[Box<dyn Runtime>],
         process: &dyn Process,
     ) -> Outcome {
@@ -364,7 +366,15 @@ impl Accumulated {
             stretch,
             notes,
         };
-        let reader = StackNamer::new(&self.table, space, names, runtimes, process, &mut named);
+        let reader = StackNamer::new(
+            &self.table,
+            space,
+            names,
+            scripts,
+            runtimes,
+            process,
+            &mut named,
+        );
         kept.outcome(stalls, reader, Named::taken, space, runtimes)
     }
 

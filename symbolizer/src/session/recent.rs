@@ -56,6 +56,7 @@ impl Session {
             &self.seen.table,
             &self.space,
             &self.names,
+            &self.scripts,
             &self.runtimes,
             &*self.process,
             &mut self.named,

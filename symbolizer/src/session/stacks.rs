@@ -1,5 +1,6 @@
 //! The stacks that were seen, each kept once.
 
+use super::scripts::ScriptId;
 use crate::module::{ModuleId, Svma};
 use std::collections::HashMap;
 
@@ -20,6 +21,8 @@ pub enum Address {
     Module(ModuleId, Svma),
     /// In the process, but in no module: generated code.
     Unknown(u64),
+    /// A frame of an interpreter.
+    Script(ScriptId),
     /// In the kernel.
     Kernel(u64),
     /// Not an address: from here outwards the stack could not be read.

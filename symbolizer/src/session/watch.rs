@@ -5,7 +5,8 @@ use super::batch::{Batch, OffStack, Pulse, Sleep};
 use crate::runtime::{ProgressReader, TaskId, ThreadBase};
 use crate::unwind::copy_stack;
 use awaitscope_sampler::{
-    Avma, Error, Event, Nanos, OffCpu, OffThread, Process, Registers, SampleSource, Tid,
+    AtSample, Avma, Error, Event, Moments, Nanos, OffCpu, OffThread, Process, Registers,
+    SampleSource, Tid,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,8 @@ const MOST_READS: usize = 32;
 pub struct Targets {
     pub(super) readers: Vec<Box<dyn ProgressReader>>,
     pub(super) bases: HashMap<Tid, Avma>,
+    /// What has to be read at the moments of samples.
+    pub(super) at_sample: Option<Arc<dyn AtSample>>,
     /// What a thread shows while it polls nothing.
     pub(super) idle: HashMap<Tid, TaskId>,
 }
@@ -55,6 +58,8 @@ pub struct Watcher<S> {
     restless: Vec<Tid>,
     /// How many readers and threads the thinking side knew of at the last look.
     known: (usize, usize),
+    /// What is read at the moments of samples, and for whom.
+    moments: Option<(Arc<dyn AtSample>, Option<Moments>)>,
     /// Where stacks are read to: most are far smaller than what is asked for.
     scratch: Vec<u8>,
 }
@@ -97,6 +102,7 @@ impl<S: SampleSource> Watcher<S> {
             done: HashMap::new(),
             restless: Vec::new(),
             known: (0, 0),
+            moments: None,
             scratch: vec![0; options.stack_bytes as usize],
         }
     }
@@ -119,6 +125,11 @@ impl<S: SampleSource> Watcher<S> {
         self.restless.extend(self.off_cpu.stirred());
         self.restless.sort_unstable();
         self.restless.dedup();
+        self.read_at_samples();
+        if let Some((_, Some(moments))) = &self.moments {
+            // After the events: what belongs to those is there by now.
+            batch.moments = moments.take();
+        }
         self.pulse(&mut batch.pulses);
         self.read_off_stacks(&mut batch.off_stacks);
         self.settle();
@@ -131,8 +142,29 @@ impl<S: SampleSource> Watcher<S> {
     /// The events cannot be read any more.
     pub fn finish(mut self) -> Result<Batch, Error> {
         let mut batch = Batch::default();
+        if let Some((_, Some(moments))) = &self.moments {
+            batch.moments = moments.take();
+        }
         batch.horizon = self.source.finish(&mut |event| batch.events.push(event))?;
         Ok(batch)
+    }
+
+    /// Has read at the moments of samples what the thinking side wants read.
+    fn read_at_samples(&mut self) {
+        let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = targets.at_sample.as_ref();
+        let same = match (wanted, &self.moments) {
+            (Some(wanted), Some((begun, _))) => Arc::ptr_eq(wanted, begun),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            let begin = |wanted: &Arc<dyn AtSample>| {
+                let moments = self.source.moments(wanted);
+                (Arc::clone(wanted), moments)
+            };
+            self.moments = wanted.map(begin);
+        }
     }
 
     /// A thread that is off its CPU since its last pulse cannot have moved.
@@ -200,6 +232,7 @@ impl<S: SampleSource> Watcher<S> {
             let reading = Reading {
                 process: &*self.process,
                 clock: self.clock,
+                at_sample: self.moments.as_ref().map(|(at_sample, _)| &**at_sample),
                 scratch: &mut self.scratch,
             };
             out.extend(reading.off_stack(off));
@@ -220,6 +253,7 @@ impl<S: SampleSource> Watcher<S> {
 struct Reading<'a> {
     process: &'a dyn Process,
     clock: fn() -> Nanos,
+    at_sample: Option<&'a dyn AtSample>,
     scratch: &'a mut [u8],
 }
 
@@ -236,6 +270,9 @@ impl Reading<'_> {
             (None, None) => return None,
         };
         let stack = copy_stack(self.process, registers.sp(), self.scratch);
+        let copy = self
+            .at_sample
+            .and_then(|at_sample| at_sample.copy(off.tid, self.process));
         Some(OffStack {
             tid: off.tid,
             since: off.since,
@@ -247,6 +284,7 @@ impl Reading<'_> {
             },
             registers,
             stack,
+            copy,
         })
     }
 }

@@ -10,6 +10,7 @@
 #[path = "../tests/target/mod.rs"]
 mod target;
 
+use awaitscope_sampler::LiveProcess;
 use awaitscope_symbolizer::names::{Names, Places, SourceFrame};
 use awaitscope_symbolizer::runtime::{self, Runtime};
 use awaitscope_symbolizer::{
@@ -74,7 +75,8 @@ fn stacks() -> Stacks {
     let target = Target::start(Command::new(program).env(SERVICE, "1"));
     target.wait_for_threads(3);
     let space = target.space();
-    let runtimes = runtime::detect(&space);
+    let process = LiveProcess::open(target.pid()).expect("it runs");
+    let runtimes = runtime::detect(&space, &process);
     assert!(!runtimes.is_empty(), "Tokio is not seen");
     let mut names: HashMap<_, Option<Names<DwarfReader>>> = HashMap::new();
     let mut unwinder = Unwinder::new();

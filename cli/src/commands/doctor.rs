@@ -104,7 +104,10 @@ fn diagnose(args: &DoctorArgs) -> Result<Diagnosis> {
         true => tasks(&process, space.clone()),
         false => Tasks::default(),
     };
-    let runtimes: Vec<RuntimeInfo> = runtime::detect(&space).iter().map(|r| r.info()).collect();
+    let runtimes: Vec<RuntimeInfo> = runtime::detect(&space, &*process)
+        .iter()
+        .map(|r| r.info())
+        .collect();
     let exe = facts.exe.as_deref();
     let mut modules = space.modules().map(|(_, module)| module);
     let program = modules.find(|module| Some(module.path()) == exe);
@@ -123,7 +126,7 @@ fn diagnose(args: &DoctorArgs) -> Result<Diagnosis> {
         runtimes,
         tasks,
         you_get: Vec::new(),
-        to_get_more: Vec::new(),
+        to_get_more: runtime::refused(&space, &*process).into_iter().collect(),
     };
     diagnosis.conclude();
     Ok(diagnosis)
@@ -173,9 +176,10 @@ fn binary(program: Option<&Module>, runtimes: &[RuntimeInfo]) -> Binary {
                 .map(|(path, _)| path.display().to_string())
         }),
         debug_information: match tier {
+            // An interpreter is read by tables and needs none.
+            _ if runtimes.iter().any(|runtime| runtime.types) => "types",
             DebugTier::Nothing => "none",
             DebugTier::Symbols => "symbols",
-            DebugTier::Dwarf if runtimes.iter().any(|runtime| runtime.types) => "types",
             DebugTier::Dwarf => "lines",
         },
     }

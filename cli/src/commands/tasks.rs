@@ -99,7 +99,9 @@ fn build_id(snapshotter: &Snapshotter, exe: Option<&Path>) -> Option<String> {
 fn notes(snapshotter: &Snapshotter, list: &TaskList, debug_files: &DebugFiles) -> Vec<String> {
     let mut notes = Vec::new();
     let runtimes = snapshotter.runtimes();
-    if runtimes.is_empty() {
+    if let Some(refused) = snapshotter.refused() {
+        notes.push(refused);
+    } else if runtimes.is_empty() {
         notes.push(match runtime::stripped(snapshotter.space()) {
             Some(stripped) => format!(
                 "this program has {stripped}, but its symbols were stripped: give its separate debug \

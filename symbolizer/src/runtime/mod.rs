@@ -11,6 +11,7 @@
 //! A new runtime is a folder here and a line in [`detect`].
 
 mod async_executor;
+mod asyncio;
 mod glue;
 mod rust;
 pub mod tokio;
@@ -234,7 +235,7 @@ pub fn stripped(space: &AddressSpace) -> Option<String> {
 
 /// The runtimes of a process.
 #[must_use]
-pub fn detect(space: &AddressSpace) -> Vec<Box<dyn Runtime>> {
+pub fn detect(space: &AddressSpace, process: &dyn Process) -> Vec<Box<dyn Runtime>> {
     let mut found: Vec<Box<dyn Runtime>> = Vec::new();
     if let Some(tokio) = tokio::Tokio::detect(space) {
         found.push(Box::new(tokio));
@@ -242,5 +243,16 @@ pub fn detect(space: &AddressSpace) -> Vec<Box<dyn Runtime>> {
     if let Some(executor) = async_executor::AsyncExecutor::detect(space) {
         found.push(Box::new(executor));
     }
+    if let Some(Ok(asyncio)) = asyncio::Asyncio::detect(space, process) {
+        found.push(Box::new(asyncio));
+    }
     found
+}
+
+/// Why a runtime that is in the process is not among those that [`detect`] gives, in a
+/// sentence.
+#[must_use]
+pub fn refused(space: &AddressSpace, process: &dyn Process) -> Option<String> {
+    let asyncio = asyncio::Asyncio::detect(space, process)?;
+    asyncio.err().map(|why| why.to_string())
 }

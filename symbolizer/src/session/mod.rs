@@ -260,7 +260,7 @@ impl Session {
         self.space.update(&mappings, &*self.process);
         self.mappings = mappings;
         if self.runtimes.is_empty() {
-            self.runtimes = runtime::detect(&self.space);
+            self.runtimes = runtime::detect(&self.space, &*self.process);
             self.named = Named::default();
             let readers = || self.runtimes.iter().filter_map(|r| r.progress());
             self.readers = readers().collect();

@@ -67,6 +67,12 @@ impl Snapshotter {
         &self.infos
     }
 
+    /// Why a runtime that is in the process is not among those, in a sentence.
+    #[must_use]
+    pub fn refused(&self) -> Option<String> {
+        runtime::refused(&self.space, &*self.process)
+    }
+
     /// The modules of the process.
     #[must_use]
     pub fn space(&self) -> &AddressSpace {
@@ -133,7 +139,7 @@ impl Snapshotter {
             self.mappings = mappings;
         }
         if self.infos.is_empty() {
-            let runtimes = runtime::detect(&self.space);
+            let runtimes = runtime::detect(&self.space, &*self.process);
             self.infos = runtimes.iter().map(|runtime| runtime.info()).collect();
             self.readers = runtimes.iter().map(|runtime| runtime.tasks()).collect();
         }

@@ -1,0 +1,79 @@
+//! asyncio of CPython 3.8 to 3.14: its tasks, their coroutines, and the frames of every
+//! Python thread.
+//!
+//! An interpreter is found by its `_PyRuntime`, and read by a table of where its version
+//! keeps things (`layout`). Its objects (`objects`), its code (`code`) and its threads
+//! (`threads`) are read for both sides: what runs, and what waits.
+
+#![allow(dead_code, reason = "the running side begins to use it next")]
+
+mod code;
+mod detect;
+mod glue;
+mod layout;
+mod objects;
+mod suspended;
+#[cfg(test)]
+mod tests;
+mod threads;
+
+use super::{Anchor, Polled, ProgressReader, Runtime, RuntimeInfo, SeenStack, TaskReader};
+use crate::module::AddressSpace;
+use crate::names::SourceFrame;
+use awaitscope_sampler::Process;
+use detect::Detected;
+pub(super) use detect::Refused;
+use std::sync::Arc;
+
+/// asyncio in a process.
+#[derive(Debug)]
+pub(super) struct Asyncio {
+    detected: Arc<Detected>,
+}
+
+impl Asyncio {
+    /// asyncio, if CPython is in the process.
+    pub fn detect(space: &AddressSpace, process: &dyn Process) -> Option<Result<Self, Refused>> {
+        let detected = Detected::find(space, process)?;
+        Some(detected.map(|detected| Self {
+            detected: Arc::new(detected),
+        }))
+    }
+}
+
+impl Runtime for Asyncio {
+    fn info(&self) -> RuntimeInfo {
+        RuntimeInfo {
+            name: "asyncio".to_owned(),
+            version: Some(self.detected.version.to_string()),
+            flavor: self.detected.uvloop.then(|| "uvloop".to_owned()),
+            progress: false,
+            learns: false,
+            types: true,
+        }
+    }
+
+    fn anchor(&self, _frames: &[SourceFrame]) -> Option<Anchor> {
+        None
+    }
+
+    fn is_glue(&self, frame: &SourceFrame) -> bool {
+        let is_async = frame.function.path.is_async;
+        frame
+            .file
+            .as_ref()
+            .is_some_and(|file| glue::is_machinery(&file.short, is_async))
+    }
+
+    fn polled(&mut self, _seen: &SeenStack<'_>) -> Polled {
+        Polled::Nothing
+    }
+
+    fn progress(&self) -> Option<Box<dyn ProgressReader>> {
+        None
+    }
+
+    fn tasks(&self) -> Box<dyn TaskReader> {
+        Box::new(suspended::Tasks::new(&self.detected))
+    }
+}

@@ -28,6 +28,7 @@ mod flavour;
 mod found;
 mod profiler;
 mod public;
+pub mod python;
 pub mod readers;
 pub mod release;
 pub mod report;

@@ -54,7 +54,7 @@ impl RunningService {
         Self::start_command(service.name, command)
     }
 
-    fn start_command(name: &'static str, mut command: Command) -> Result<Self> {
+    pub(crate) fn start_command(name: &'static str, mut command: Command) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -3,7 +3,7 @@
 mod target;
 
 use awaitscope_sampler::{
-    AtSample, Attachment, Avma, Event, MemoryCopy, Moment, Nanos, Options, ReadMemory,
+    AtSample, Attachment, Avma, Event, MemoryCopy, Moment, Nanos, Options, Process, ReadMemory,
     SampleSource as _, Tid,
 };
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use target::Target;
 struct ReadCounter(Avma);
 
 impl AtSample for ReadCounter {
-    fn copy(&self, _: Tid, memory: &dyn ReadMemory) -> Option<MemoryCopy> {
+    fn copy(&self, _: Tid, memory: &dyn Process) -> Option<MemoryCopy> {
         let mut copy = MemoryCopy::default();
         for at in [0, 8] {
             let count = memory.read_word(self.0)?;

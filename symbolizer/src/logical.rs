@@ -42,7 +42,7 @@ pub fn logical_stack(
     let first = anchor.as_ref().map(|(_, anchor)| anchor.first);
     let class = anchor.as_ref().map(|(_, anchor)| anchor.class);
     let mut kinds = frame_kinds(frames, runtimes, first, class);
-    if first.is_none() && !runtimes.is_empty() {
+    if first.is_none() {
         fold_executor(frames, &mut kinds, runtimes);
     }
     let mut out: Vec<Frame> = frames
@@ -159,19 +159,23 @@ fn frame_kinds(
             let above_task = first.is_some_and(|first| index < first);
             let wraps_async = last_async.is_some_and(|last| index < last) && is_wrapper(frame);
             let is_async = frame.function.path.is_async || is_polled_closure(frames, index, class);
-            if is_async && !above_task {
+            let is_glue = runtimes.iter().any(|runtime| runtime.is_glue(frame));
+            if is_async && !above_task && !(is_glue && is_script(frame)) {
                 FrameKind::Async
-            } else if above_task
-                || is_standard_glue(frame)
-                || wraps_async
-                || runtimes.iter().any(|runtime| runtime.is_glue(frame))
-            {
+            } else if above_task || is_standard_glue(frame) || wraps_async || is_glue {
                 FrameKind::Runtime
             } else {
                 FrameKind::Sync
             }
         })
         .collect()
+}
+
+/// Whether it is a frame of an interpreter. What its machinery awaits is machinery, too; a
+/// native async function of a runtime is one that people call.
+fn is_script(frame: &SourceFrame) -> bool {
+    let file = frame.file.as_ref();
+    file.is_some_and(|file| file.short.ends_with(".py"))
 }
 
 /// In line-tables-only debug information a function that inlines nothing has no
@@ -210,9 +214,8 @@ fn is_wrapper(frame: &SourceFrame) -> bool {
 /// On a thread of the runtime that polls nothing, all up to the innermost frame
 /// of the runtime is machinery, and so is what that calls to sleep.
 fn fold_executor(frames: &[SourceFrame], kinds: &mut [FrameKind], runtimes: &[Box<dyn Runtime>]) {
-    let on_executor = frames
-        .iter()
-        .any(|frame| runtimes.iter().any(|runtime| runtime.is_glue(frame)));
+    let mut folding = runtimes.iter().filter(|runtime| runtime.folds_executor());
+    let on_executor = folding.any(|runtime| frames.iter().any(|frame| runtime.is_glue(frame)));
     if on_executor {
         kinds.fill(FrameKind::Runtime);
     }

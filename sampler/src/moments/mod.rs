@@ -20,7 +20,7 @@ pub use readers::Moments;
 pub(crate) use readers::Waited;
 
 use crate::ids::{Avma, Nanos, Tid};
-use crate::process::ReadMemory;
+use crate::process::{Process, ReadMemory};
 use serde::{Deserialize, Serialize};
 
 /// Reads what it needs of a thread's memory at the moment of a sample.
@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 /// dozen microseconds are much.
 pub trait AtSample: Send + Sync {
     /// Copies memory that belongs to thread `tid`; `None` if that is none of its threads.
-    fn copy(&self, tid: Tid, memory: &dyn ReadMemory) -> Option<MemoryCopy>;
+    fn copy(&self, tid: Tid, process: &dyn Process) -> Option<MemoryCopy>;
 }
 
 /// What was read at the moment of a sample.

@@ -109,6 +109,12 @@ pub trait Runtime: Send {
     /// Whether a frame is the runtime's machinery.
     fn is_glue(&self, frame: &SourceFrame) -> bool;
 
+    /// Whether all is machinery on a stack that has some of it and polls no task: where there are
+    /// callbacks, it is not.
+    fn folds_executor(&self) -> bool {
+        true
+    }
+
     /// What the innermost poll on a stack runs. `frames` go from the innermost
     /// outwards, `stack` reads the sampled stack, `memory` the process as it is
     /// now.
@@ -174,6 +180,10 @@ pub trait ProgressReader: Send {
 /// A stack, and the process it was taken from.
 #[allow(missing_debug_implementations)]
 pub struct SeenStack<'a> {
+    /// The thread.
+    pub tid: Tid,
+    /// Whether the frames go on to where the thread begins.
+    pub whole: bool,
     /// The modules of the process.
     pub space: &'a AddressSpace,
     /// The frames, from the innermost outwards.
@@ -193,6 +203,9 @@ pub struct Interpreted {
     pub steps: Vec<Step>,
     /// Whether it begins where the thread does, also where the native frames do not.
     pub complete: bool,
+    /// The thread had run on before the frames of the interpreter could be read, so they are not among
+    /// these.
+    pub moved: bool,
     /// What it polls.
     pub polled: Polled,
 }

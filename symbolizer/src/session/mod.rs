@@ -137,8 +137,28 @@ impl std::fmt::Debug for Session {
 struct Read {
     stack: Option<StackId>,
     polled: Polled,
-    /// It begins where the thread does, even if the native stack does not.
-    complete: bool,
+    whole: Whole,
+}
+
+/// How far a stack is known that is not all native.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    /// As far as its native frames.
+    AsNative,
+    /// To where the thread begins.
+    Interpreted,
+    /// Without the frames of the interpreter: the thread had run on.
+    Moved,
+}
+
+impl Whole {
+    fn of(interpreted: &Interpreted) -> Self {
+        match (interpreted.moved, interpreted.complete) {
+            (true, _) => Self::Moved,
+            (false, true) => Self::Interpreted,
+            (false, false) => Self::AsNative,
+        }
+    }
 }
 
 impl Session {
@@ -458,10 +478,10 @@ impl Session {
             reader,
             copy.as_ref(),
         );
-        self.seen.quality.unwound(if read.complete {
-            UnwindEnd::Complete
-        } else {
-            end
+        self.seen.quality.unwound(match read.whole {
+            Whole::Interpreted => UnwindEnd::Complete,
+            Whole::Moved => UnwindEnd::Moved,
+            Whole::AsNative => end,
         });
         read
     }
@@ -498,6 +518,8 @@ impl Session {
         let names = &self.names;
         let space = &self.space;
         let seen = SeenStack {
+            tid,
+            whole: end.is_complete(),
             space,
             frames: &self.frames,
             stack: &|address| reader.borrow_mut().word(address),
@@ -517,7 +539,7 @@ impl Session {
             .map(|runtime| runtime.polled(&seen))
             .find(|polled| *polled != Polled::Nothing);
         let polled = told.filter(|polled| *polled != Polled::Nothing).or(others);
-        let complete = interpreted.as_ref().is_some_and(|stack| stack.complete);
+        let whole = interpreted.as_ref().map_or(Whole::AsNative, Whole::of);
         let stack = match interpreted {
             Some(interpreted) => self.keep_interpreted(end, interpreted),
             None => self.keep_stack(end),
@@ -525,7 +547,7 @@ impl Session {
         Read {
             stack,
             polled: polled.unwrap_or(Polled::Nothing),
-            complete,
+            whole,
         }
     }
 

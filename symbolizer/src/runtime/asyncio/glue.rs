@@ -22,6 +22,7 @@ const MACHINERY: &[&str] = &[
     "asyncio/unix_events.py",
     "concurrent/futures/",
     "contextlib.py",
+    "cpython/",
     "fastapi/applications.py",
     "fastapi/middleware/",
     "fastapi/routing.py",

@@ -10,33 +10,43 @@
 mod code;
 mod detect;
 mod glue;
+mod identity;
 mod layout;
 mod objects;
+mod running;
 mod suspended;
 #[cfg(test)]
 mod tests;
 mod threads;
 
-use super::{Anchor, Polled, ProgressReader, Runtime, RuntimeInfo, SeenStack, TaskReader};
+use super::{
+    Anchor, Interpreted, Polled, ProgressReader, Runtime, RuntimeInfo, SeenStack, TaskReader,
+};
 use crate::module::AddressSpace;
 use crate::names::SourceFrame;
-use awaitscope_sampler::Process;
+use awaitscope_sampler::{AtSample, MemoryCopy, Process};
 use detect::Detected;
 pub(super) use detect::Refused;
+use running::Interpreter;
 use std::sync::Arc;
 
 /// asyncio in a process.
 #[derive(Debug)]
 pub(super) struct Asyncio {
     detected: Arc<Detected>,
+    interpreter: Interpreter,
 }
 
 impl Asyncio {
     /// asyncio, if CPython is in the process.
     pub fn detect(space: &AddressSpace, process: &dyn Process) -> Option<Result<Self, Refused>> {
         let detected = Detected::find(space, process)?;
-        Some(detected.map(|detected| Self {
-            detected: Arc::new(detected),
+        Some(detected.map(|detected| {
+            let detected = Arc::new(detected);
+            Self {
+                interpreter: Interpreter::new(&detected, process),
+                detected,
+            }
         }))
     }
 }
@@ -53,8 +63,12 @@ impl Runtime for Asyncio {
         }
     }
 
-    fn anchor(&self, _frames: &[SourceFrame]) -> Option<Anchor> {
-        None
+    fn anchor(&self, frames: &[SourceFrame]) -> Option<Anchor> {
+        running::anchor(frames)
+    }
+
+    fn folds_executor(&self) -> bool {
+        false
     }
 
     fn is_glue(&self, frame: &SourceFrame) -> bool {
@@ -67,6 +81,18 @@ impl Runtime for Asyncio {
 
     fn polled(&mut self, _seen: &SeenStack<'_>) -> Polled {
         Polled::Nothing
+    }
+
+    fn at_sample(&self) -> Option<Arc<dyn AtSample>> {
+        Some(Arc::clone(self.interpreter.at_moment()) as Arc<_>)
+    }
+
+    fn interpret(
+        &mut self,
+        seen: &SeenStack<'_>,
+        copy: Option<&MemoryCopy>,
+    ) -> Option<Interpreted> {
+        self.interpreter.interpret(seen, copy)
     }
 
     fn progress(&self) -> Option<Box<dyn ProgressReader>> {

@@ -4,6 +4,7 @@ use super::layout::{
     Layout, Misfit, PublishedError, Version, asyncio_published, check, layout_of, published,
 };
 use super::objects::Heap;
+use super::threads::interpreters;
 use crate::module::{AddressSpace, Module, ModuleId, Svma};
 use awaitscope_sampler::{Avma, Process};
 use std::path::Path;
@@ -131,15 +132,34 @@ impl Detected {
         };
         let checked =
             check(&heap, runtime, process).map_err(|why: Misfit| misfit(why.to_string()))?;
+        let exact = version
+            .micro
+            .is_none()
+            .then(|| version_in_sys(&heap, runtime));
         Ok(Self {
             module,
             runtime,
-            version,
+            version: exact.flatten().unwrap_or(version),
             layout,
             checked,
             uvloop: space.modules().any(|(_, module)| is_uvloop(module)),
         })
     }
+}
+
+/// `sys.version`: `3.8.18 (default, …`.
+fn version_in_sys(heap: &Heap<'_>, runtime: Avma) -> Option<Version> {
+    let interpreter = *interpreters(heap, runtime).first()?;
+    let sys = heap.pointer(interpreter, heap.layout.interpreter.sysdict)?;
+    let version = heap.text(heap.dict_get(sys, "version")?)?;
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit());
+    let mut number = || numbers.next().and_then(|number| number.parse().ok());
+    Some(Version {
+        major: number()?,
+        minor: number()?,
+        micro: Some(number()?),
+    })
+    .filter(|version| version.minor == heap.layout.minor)
 }
 
 /// What a module of asyncio says itself of tasks, put into the layout.

@@ -6,7 +6,7 @@ mod paths;
 pub(in crate::runtime::asyncio) use paths::Roots;
 
 use super::glue::is_machinery;
-use super::layout::{CodeLayout, InstructionPlace, Instructions, LineTable};
+use super::layout::{CodeLayout, InstructionPlace, Instructions, LineTable, Variables};
 use super::objects::{Heap, at};
 use crate::frame::{Frame, FrameKind};
 use crate::names::{Function, FunctionPath, SourceFile, SourceFrame};
@@ -89,6 +89,8 @@ pub(in crate::runtime::asyncio) struct Code {
     pub qualname: Arc<str>,
     /// Its module: `asyncio.locks`.
     pub module: Arc<str>,
+    /// The names of its variables, in the order in which frames have their values.
+    pub variables: Arc<[Box<str>]>,
     lines: Arc<Lines>,
 }
 
@@ -275,6 +277,7 @@ impl Codes {
             name: name.into(),
             qualname: qualname.into(),
             module: module.into(),
+            variables: variables(place.code, heap).unwrap_or_default(),
             lines: Arc::new(Lines::decode(layout.lines, &table, identity.first_line)),
         };
         Some((code, told.is_some()))
@@ -288,6 +291,27 @@ impl Codes {
         self.files.insert(path.to_owned(), Arc::clone(&file));
         file
     }
+}
+
+/// No function has more variables.
+const MOST_VARIABLES: usize = 1 << 12;
+
+fn variables(code: Avma, heap: &Heap<'_>) -> Option<Arc<[Box<str>]>> {
+    let tuples = match heap.layout.code.variables {
+        Variables::One(all) => vec![all],
+        Variables::Three {
+            locals,
+            cells,
+            free,
+        } => vec![locals, cells, free],
+    };
+    let mut names = Vec::new();
+    for tuple in tuples {
+        for name in heap.tuple(heap.pointer(code, tuple)?, MOST_VARIABLES)? {
+            names.push(heap.text(name)?.into_boxed_str());
+        }
+    }
+    Some(names.into())
 }
 
 impl Identity {

@@ -306,11 +306,13 @@ fn is_of_python(name: &str) -> bool {
     !name.contains('.')
         || [
             "_asyncio.",
+            "_socket.",
             "_collections.",
             "asyncio.",
             "collections.",
             "concurrent.futures.",
             "functools.",
+            "socket.",
             "_weakrefset.",
             "uvloop.",
         ]

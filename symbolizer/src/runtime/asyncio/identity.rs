@@ -20,7 +20,7 @@ pub(in crate::runtime::asyncio) fn task_id(heap: &Heap<'_>, task: Avma) -> Optio
 
 /// The number of a default name: a `str`, or from 3.13 an `int` while nobody has asked for
 /// the name.
-fn number_of(heap: &Heap<'_>, name: Avma) -> Option<TaskId> {
+pub(in crate::runtime::asyncio) fn number_of(heap: &Heap<'_>, name: Avma) -> Option<TaskId> {
     let flags = heap.word(heap.type_of(name)?, TP_FLAGS)?;
     if flags & flag::STR == 0 {
         return u64::try_from(heap.int(name)?).ok().map(TaskId);

@@ -1,5 +1,6 @@
 //! Who bundles what: `gather`, `wait`, `wait_for`, `shield`, `TaskGroup`, `as_completed`.
 
+use super::super::layout::Variables;
 use super::chain::Chain;
 use super::look::{Look, Suspended};
 use super::task::{FutureState, is_future, is_task};
@@ -15,6 +16,7 @@ const MOST: usize = 1 << 14;
 
 /// Nobody has more variables of outer functions.
 const MOST_CELLS: usize = 64;
+const MOST_VARIABLES: usize = 1 << 10;
 
 /// A future of a thread or process pool.
 const POOL_FUTURE: &str = "concurrent.futures._base.Future";
@@ -152,10 +154,7 @@ impl Look<'_> {
     /// done: `shield` and `run_in_executor` keep there what they wait for.
     fn behind(&mut self, future: Avma) -> Option<Behind> {
         for callback in self.callbacks(future) {
-            for held in self.closure(callback) {
-                if held == future {
-                    continue;
-                }
+            for (name, held) in self.closure(callback) {
                 let Some(class) = self.class(held) else {
                     continue;
                 };
@@ -163,7 +162,10 @@ impl Look<'_> {
                     return Some(Behind::Pool(held));
                 }
                 let shields = || self.function_name(callback);
-                if is_future(&class) && shields().as_deref() == Some("_outer_done_callback") {
+                if name == "inner"
+                    && is_future(&class)
+                    && shields().as_deref() == Some("_outer_done_callback")
+                {
                     return Some(Behind::Shielded(held));
                 }
             }
@@ -171,23 +173,42 @@ impl Look<'_> {
         None
     }
 
-    /// What the cells of a function hold.
-    fn closure(&mut self, function: Avma) -> Vec<Avma> {
+    /// The variables of outer functions that a function uses, by name.
+    fn closure(&mut self, function: Avma) -> Vec<(String, Avma)> {
         let class = self.class(function);
         if class.is_none_or(|class| &*class.name != "function") {
             return Vec::new();
         }
-        let heap = &self.heap;
-        let cells = heap.pointer(function, heap.layout.objects.func_closure);
-        let cells = cells.and_then(|cells| heap.tuple(cells, MOST_CELLS));
-        let cells = cells.unwrap_or_default();
-        cells.iter().filter_map(|cell| heap.cell(*cell)).collect()
+        self.cells(function).unwrap_or_default()
     }
 
-    /// The name of a function, by its code (`PyFunctionObject.func_code`).
+    fn cells(&self, function: Avma) -> Option<Vec<(String, Avma)>> {
+        let heap = &self.heap;
+        let cells = heap.pointer(function, heap.layout.objects.func_closure)?;
+        let cells = heap.tuple(cells, MOST_CELLS)?;
+        // Their names are the last of those of all variables.
+        let (Variables::One(names) | Variables::Three { free: names, .. }) =
+            heap.layout.code.variables;
+        let names = heap.pointer(self.code_of(function)?, names)?;
+        let names = heap.tuple(names, MOST_VARIABLES)?;
+        let names = names.get(names.len().checked_sub(cells.len())?..)?;
+        let named = names.iter().zip(cells).filter_map(|(name, cell)| {
+            let value = heap.cell(cell)?;
+            Some((heap.text(*name)?, value))
+        });
+        Some(named.collect())
+    }
+
+    /// `PyFunctionObject.func_code`.
+    fn code_of(&self, function: Avma) -> Option<Avma> {
+        let offset = if self.heap.layout.minor < 10 { 16 } else { 48 };
+        self.heap.pointer(function, offset)
+    }
+
+    /// The name of a function, by its code.
     pub fn function_name(&self, function: Avma) -> Option<String> {
         let heap = &self.heap;
-        let code = heap.pointer(function, if heap.layout.minor < 10 { 16 } else { 48 })?;
+        let code = self.code_of(function)?;
         heap.text(heap.pointer(code, heap.layout.code.name)?)
     }
 }

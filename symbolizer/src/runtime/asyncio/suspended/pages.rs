@@ -177,12 +177,16 @@ fn pieces(address: u64, length: usize) -> impl Iterator<Item = (u64, usize, usiz
 impl ReadMemory for Pages<'_> {
     fn read_many(&self, requests: &mut [ReadRequest<'_>]) {
         for request in requests {
-            if request.into.len() > LONGEST_KEPT {
+            let length = request.into.len();
+            if request.address.0.checked_add(length as u64).is_none() {
+                continue;
+            }
+            if length > LONGEST_KEPT {
                 request.done = self.memory.read(request.address, request.into);
                 continue;
             }
             let mut at = 0;
-            request.done = pieces(request.address.0, request.into.len()).all(|(page, from, to)| {
+            request.done = pieces(request.address.0, length).all(|(page, from, to)| {
                 let end = at + (to - from);
                 let copied = self.copy(page, from, &mut request.into[at..end]);
                 at = end;
@@ -209,7 +213,7 @@ mod tests {
                 self.reads.set(self.reads.get() + 1);
                 let start = request.address.0 as usize;
                 let words = self.words.borrow();
-                if let Some(bytes) = words.get(start..start + request.into.len()) {
+                if let Some(bytes) = words.get(start..start.saturating_add(request.into.len())) {
                     request.into.copy_from_slice(bytes);
                     request.done = true;
                 }

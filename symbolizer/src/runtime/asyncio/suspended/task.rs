@@ -1,5 +1,6 @@
 //! Tasks and futures, whoever made them.
 
+use super::super::identity::number_of;
 use super::super::layout::TaskLayout;
 use super::super::objects::{TypeInfo, at};
 use super::look::Look;
@@ -117,18 +118,9 @@ impl Look<'_> {
         }
     }
 
-    /// The number in the name that asyncio gives, or else the address: numbers are counted
-    /// up from 1, so no number is an address.
-    fn id(&mut self, address: Avma, name: Option<Avma>) -> TaskId {
-        let number = name.and_then(|name| {
-            let class = self.class(name)?;
-            match &*class.name {
-                // From 3.13 on, while nobody asked for the name.
-                "int" => u64::try_from(self.heap.int(name)?).ok(),
-                _ => self.heap.text(name)?.strip_prefix("Task-")?.parse().ok(),
-            }
-        });
-        TaskId(number.unwrap_or(address.0))
+    fn id(&self, address: Avma, name: Option<Avma>) -> TaskId {
+        let number = name.and_then(|name| number_of(&self.heap, name));
+        number.unwrap_or(TaskId(address.0))
     }
 
     /// Who is called when a future is done.

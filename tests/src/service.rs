@@ -4,6 +4,7 @@ use crate::build::BuiltService;
 use crate::public::PublicFolder;
 use crate::truth::Truth;
 use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -114,6 +115,14 @@ impl RunningService {
     /// # Errors
     /// It does not answer, or not in the form we know.
     pub fn truth(&mut self) -> Result<Truth> {
+        self.truth_as()
+    }
+
+    /// The same, in the form that only this service has.
+    ///
+    /// # Errors
+    /// As [`truth`](Self::truth).
+    pub fn truth_as<T: DeserializeOwned>(&mut self) -> Result<T> {
         self.ask("truth")?;
         let answer = self.wait_for("{", ANSWER)?;
         serde_json::from_str(&answer).with_context(|| format!("not a truth: {answer}"))

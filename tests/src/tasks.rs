@@ -35,6 +35,9 @@ pub struct Task {
     pub runtime: Option<u32>,
     /// Its root async function.
     pub kind: Option<String>,
+    /// The name that the program gave it.
+    #[serde(default)]
+    pub name: Option<String>,
     /// What it does.
     pub state: TaskState,
     /// From the root to the first leaf.

@@ -10,6 +10,12 @@ pub struct TaskWait {
     pub name: String,
     /// The runtime's own number for it; a future that a thread blocks on has none.
     pub id: Option<u64>,
+    /// The name that the runtime has for it, where it has names.
+    #[serde(default)]
+    pub task_name: Option<String>,
+    /// The tasks that it waits for, where its leaves do not say which does.
+    #[serde(default)]
+    pub awaits: Vec<u64>,
     /// What sort of task.
     pub class: TaskClass,
     /// What the runtime does with it.

@@ -168,12 +168,10 @@ pub struct Kind {
 pub enum KindClass {
     /// A future that workers poll.
     Async,
-    /// A closure on a thread for blocking work (`spawn_blocking`, `to_thread`).
+    /// A closure on a thread for blocking work (`spawn_blocking`).
     Blocking,
     /// The root future of a `block_on`.
     BlockOn,
-    /// A function that an event loop calls, outside of any task.
-    Callback,
 }
 
 /// One task.

@@ -46,9 +46,8 @@ pub(super) fn facts(report: &Report) -> Vec<String> {
 pub(super) fn class(class: KindClass) -> &'static str {
     match class {
         KindClass::Async => "",
-        KindClass::Blocking => " (blocking)",
+        KindClass::Blocking => " (spawn_blocking)",
         KindClass::BlockOn => " (block_on)",
-        KindClass::Callback => " (callback)",
     }
 }
 

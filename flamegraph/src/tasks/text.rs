@@ -283,9 +283,8 @@ impl Page<'_> {
 fn class(class: KindClass) -> &'static str {
     match class {
         KindClass::Async => "",
-        KindClass::Blocking => "  (blocking)",
+        KindClass::Blocking => "  (spawn_blocking)",
         KindClass::BlockOn => "  (block_on)",
-        KindClass::Callback => "  (callback)",
     }
 }
 

@@ -17,12 +17,12 @@ _mark = {"ns": time.monotonic_ns(), "cpu_ns": 0}
 
 class Meter:
     """Counts the work of one kind of task: `with meter:` around every piece of it, in which
-    nothing is awaited. Work that is not done in a task is counted with `on_loop` false.
+    nothing is awaited. Work on an executor's thread holds no loop.
     """
 
-    def __init__(self, kind, on_loop=True):
+    def __init__(self, kind, holds_loop=True):
         self.kind = kind
-        self.on_loop = on_loop
+        self.holds_loop = holds_loop
         self.tasks = 0
         self.reset()
         _meters.append(self)
@@ -40,7 +40,7 @@ class Meter:
         duration_ns = time.monotonic_ns() - self.start_ns
         self.pieces += 1
         self.cpu_ns += cpu_ns
-        if self.on_loop and duration_ns >= LONG_NS and len(_long) < MOST_LONG:
+        if self.holds_loop and duration_ns >= LONG_NS and len(_long) < MOST_LONG:
             _long.append(
                 {
                     "kind": self.kind,
@@ -65,10 +65,8 @@ def mark():
 
 def describe():
     """What was counted since the mark."""
-    on_loop = [meter for meter in _meters if meter.on_loop]
-    elsewhere = [meter for meter in _meters if not meter.on_loop]
     process = time.process_time_ns() - _mark["cpu_ns"]
-    in_tasks = sum(meter.cpu_ns for meter in on_loop)
+    in_tasks = sum(meter.cpu_ns for meter in _meters)
     return {
         "pid": os.getpid(),
         "mark_ns": _mark["ns"],
@@ -76,8 +74,7 @@ def describe():
         "process_cpu_ns": process,
         "tasks_cpu_ns": in_tasks,
         "outside_cpu_ns": max(process - in_tasks, 0),
-        "kinds": [_told(meter) for meter in on_loop],
-        "elsewhere": [_told(meter) for meter in elsewhere],
+        "kinds": [_told(meter) for meter in _meters],
         "tasks": [],
         "long_polls": list(_long),
     }

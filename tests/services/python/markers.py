@@ -6,10 +6,13 @@
 
 `culprit KIND CAUSE SYSCALL`: the line holds the loop in a task of that kind.
 
-`await LEAF,... DEPTH [| WHAT [COUNT]]`: a task with such a leaf is suspended in this line, at this
+`await LEAF,... DEPTH [NAME] [| WHAT [COUNT]]`: a task with such a leaf is suspended in this line, at this
 depth of its stack. A leaf is called as its task. Behind DEPTH, `*N`: the frame
 stands there N times in a row; `?`: a tool may leave it out, because it is a wrapper. Several
 possible WHATs are divided by `/`. COUNT is `xN-M`: so many leaves look like this.
+
+Behind that may stand `<listcomp>` or `<genexpr>`, which are functions of their own in the one of the
+line; or `=NAME`, where up to 3.10 a coroutine has another name than its code.
 
 A marker that begins with `<3.12` or `>=3.12` counts for those versions of Python only. The name of
 the function is not written down: it is that of the definition around the line.
@@ -103,7 +106,7 @@ def leaves(sources):
             names, depth = words[0], words[1]
             function = source.function_at(line)
             if len(words) > 2 and words[2] != "|":
-                function += ".<locals>." + words.pop(2)
+                function = _named(source, function, words.pop(2))
             end = words[words.index("|") + 1 :] if "|" in words else []
             place, frame = _frame(source, line, function, depth)
             for name in names.split(","):
@@ -119,6 +122,13 @@ def leaves(sources):
     for leaf in found.values():
         leaf["frames"] = [frame for _, frame in sorted(leaf["frames"], key=lambda pair: pair[0])]
     return found
+
+
+def _named(source, function, word):
+    """`<listcomp>`: what is in the function. `=name`: what its coroutines are called."""
+    if word[0] == "=":
+        return source.module + "." + word[1:]
+    return function + ".<locals>." + word
 
 
 def _frame(source, line, function, depth):

@@ -74,15 +74,21 @@ def serve(name, files, args):
 
 def _describe():
     leaves = markers.leaves(_service[0].sources)
-    ids = {name: id(made) for name, made, _, _ in _tasks}
+    ids = {name: _id(made) for name, made, _, _ in _tasks}
     return {"waits": [_told(task, leaves, ids) for task in _tasks]}
+
+
+def _id(made):
+    """The number that asyncio gave the task, or its address where it was given a name."""
+    prefix, _, number = made.get_name().partition("Task-")
+    return int(number) if not prefix and number.isdigit() else id(made)
 
 
 def _told(task, leaves, ids):
     name, made, state, awaits = task
     return {
         "name": name,
-        "id": id(made),
+        "id": ids[name],
         "class": "async",
         "state": state,
         "task_name": made.get_name(),
@@ -98,11 +104,11 @@ def _contradictions(leaves):
     for name, made, state, _ in _tasks:
         if state != "suspended" or made is asyncio.current_task():
             continue
-        found = [(f.f_code.co_name, f.f_lineno) for f in _chain(made.get_coro()) if _is_own(f, files)]
+        found = [f.f_lineno for f in _chain(made.get_coro()) if _is_own(f, files)]
         if made.done():
             wrong.append("{}: has ended: {!r}".format(name, made))
         expected = [
-            (frame["function"].rpartition(".")[2], frame["line"])
+            frame["line"]
             for frame in leaves[name]["frames"]
             for _ in range(frame["times"])
         ]

@@ -39,7 +39,9 @@ class Service:
 
     def ready(self, line=""):
         """Says `READY`, and answers from now on."""
-        signal.signal(signal.SIGTERM, lambda *_: self._finish())
+        # Elsewhere the library that has the main thread ends the process.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, lambda *_: self._finish())
         longest = threading.Timer(min(self.args.seconds or LONGEST_S, LONGEST_S), self._finish)
         longest.daemon = True
         longest.start()

@@ -31,13 +31,13 @@ def spin_for(ms):
 
 
 async def direct():
-    """A fifth of a core, in its own frame."""
+    """A seventh of a core, in its own frame."""
     meter = Meter("truth.direct")
     while True:
         with meter:
             x = 1
-            for _ in range(4 * _rounds_per_ms): x = (x * 69069 + 1) & 0xFFFFFFFF
-        await asyncio.sleep(0.016)
+            for _ in range(3 * _rounds_per_ms): x = (x * 69069 + 1) & 0xFFFFFFFF
+        await asyncio.sleep(0.017)
 
 
 async def deep():
@@ -117,7 +117,7 @@ async def short(meter):
 
 async def offloads():
     """Nearly nothing on the loop; a fifteenth in an executor's thread."""
-    meter = Meter("truth.crunch", on_loop=False)
+    meter = Meter("truth.crunch", holds_loop=False)
     loop = asyncio.get_running_loop()
     while True:
         await loop.run_in_executor(None, crunch, meter)

@@ -124,7 +124,7 @@ def plainly(function):
 def awaiting(function):
     @functools.wraps(function)
     async def wrapper(*args):
-        return await function(*args)  #~ await decorated_async 0
+        return await function(*args)  #~ >=3.11 await decorated_async 0 #~ <3.11 await decorated_async 0 =decorated_async
 
     return wrapper
 

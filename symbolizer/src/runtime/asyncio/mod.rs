@@ -13,8 +13,6 @@ mod glue;
 mod identity;
 mod layout;
 mod objects;
-mod progress;
-mod recorder;
 mod running;
 mod suspended;
 #[cfg(test)]
@@ -59,7 +57,7 @@ impl Runtime for Asyncio {
             name: "asyncio".to_owned(),
             version: Some(self.detected.version.to_string()),
             flavor: self.detected.uvloop.then(|| "uvloop".to_owned()),
-            progress: true,
+            progress: false,
             learns: false,
             types: true,
         }
@@ -98,7 +96,7 @@ impl Runtime for Asyncio {
     }
 
     fn progress(&self) -> Option<Box<dyn ProgressReader>> {
-        Some(Box::new(progress::Turns::new(&self.detected)))
+        None
     }
 
     fn tasks(&self) -> Box<dyn TaskReader> {

@@ -26,7 +26,8 @@ pub(super) fn edge_mismatches(truth: &Truth, found: &Tasks) -> Vec<String> {
         .filter_map(|task| Some((task.id?, task)))
         .collect();
     for (&id, task) in &by_id {
-        for joined in task.leaves.iter().filter_map(|leaf| leaf.task) {
+        let by_leaf = task.leaves.iter().filter_map(|leaf| leaf.task);
+        for joined in by_leaf.chain(task.awaits.iter().copied()) {
             let both = listed.contains(&id) && listed.contains(&joined);
             if both && !told.contains(&(id, joined)) {
                 wrong.push(format!("task {joined} is not told to be awaited by {id}"));
@@ -35,9 +36,8 @@ pub(super) fn edge_mismatches(truth: &Truth, found: &Tasks) -> Vec<String> {
     }
     for (by, id) in told {
         let waits = by_id.get(&by);
-        let may = waits.is_some_and(|task| {
-            task.state != TaskState::Complete && task.leaves.iter().any(|leaf| may_join(leaf, id))
-        });
+        let may =
+            waits.is_some_and(|task| task.state != TaskState::Complete && may_await(task, id));
         if !may {
             wrong.push(format!(
                 "task {id} is said to be awaited by {by}, and is not"
@@ -46,6 +46,13 @@ pub(super) fn edge_mismatches(truth: &Truth, found: &Tasks) -> Vec<String> {
     }
     wrong.sort();
     wrong
+}
+
+fn may_await(task: &TaskWait, id: u64) -> bool {
+    if !task.awaits.is_empty() {
+        return task.awaits.contains(&id);
+    }
+    task.leaves.iter().any(|leaf| may_join(leaf, id))
 }
 
 /// Where the service does not say which task a leaf waits for, it can be any.

@@ -102,6 +102,11 @@ impl<'a> Known<'a> {
                 task.kind().unwrap_or_default()
             ));
         }
+        if let (Some(name), Some(told)) = (&task.task_name, &found.name)
+            && name != told
+        {
+            wrong.push(format!("is called {told}, not {name}"));
+        }
         if found.state != task.state {
             wrong.push(format!("is {}, not {}", found.state, task.state));
         }

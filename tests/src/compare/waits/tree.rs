@@ -6,6 +6,7 @@ use crate::tasks::{Task, WaitsOn};
 use crate::truth::Truth;
 use crate::waiting::{AwaitFrame, LeafTruth};
 use serde_json::Value;
+use std::path::Path;
 
 /// A timer is set a moment after the service says when it is to end, on a busy machine.
 const SET_WITHIN_MS: f64 = 500.0;
@@ -48,15 +49,18 @@ pub(super) fn tree_mismatches(truth: &Truth, leaves: &[LeafTruth], found: &Task)
     wrong
 }
 
-/// The frames of the service's own async functions.
+/// The frames of the service's own async functions: of its package, or of its files in Python,
+/// whose names begin with the service's.
 pub(super) fn own_frames<'a>(package: &str, stack: &'a [Frame]) -> Vec<&'a Frame> {
     let is_own = |frame: &&Frame| {
+        let function = frame.function.trim_start_matches('<');
+        let in_package = || {
+            let rest = function.strip_prefix(package);
+            rest.is_some_and(|rest| rest.starts_with("::"))
+        };
+        let file = frame.file.as_deref().unwrap_or_default();
         matches!(frame.kind.as_str(), "async" | "sync")
-            && frame
-                .function
-                .trim_start_matches('<')
-                .strip_prefix(package)
-                .is_some_and(|rest| rest.starts_with("::"))
+            && (in_package() || is_python(file) && file.starts_with(package))
     };
     stack.iter().filter(is_own).collect()
 }
@@ -74,6 +78,12 @@ pub(super) fn frames_fit(expected: &[AwaitFrame], own: &[&Frame]) -> bool {
     left.peek().is_none()
 }
 
+fn is_python(file: &str) -> bool {
+    Path::new(file)
+        .extension()
+        .is_some_and(|extension| extension == "py")
+}
+
 fn frame_fits(expected: &AwaitFrame, found: &Frame) -> bool {
     let at = |file: &str| file == expected.file;
     let there = found.file.as_deref().is_some_and(at) && found.line == Some(expected.line);
@@ -83,7 +93,9 @@ fn frame_fits(expected: &AwaitFrame, found: &Frame) -> bool {
         .as_deref()
         .is_some_and(|file| file.starts_with("src/"));
     let free = expected.line_free && (found.line.is_none() || elsewhere);
-    found.kind == "async" && (there || free) && same_function(&expected.function, &found.function)
+    // A generator of Python, as `__await__` often is, is no async function.
+    let awaits = found.kind == "async" || is_python(&expected.file) && found.kind == "sync";
+    awaits && (there || free) && same_function(&expected.function, &found.function)
 }
 
 pub(super) fn same_function(expected: &str, found: &str) -> bool {

@@ -4,6 +4,7 @@ mod anchor;
 mod at_moment;
 mod interpret;
 mod native;
+mod recorder;
 mod walk;
 
 pub(super) use anchor::anchor;

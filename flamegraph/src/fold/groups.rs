@@ -97,7 +97,8 @@ pub(crate) fn kind_name(profile: &Profile, kind: KindId) -> String {
 pub(crate) fn with_class(name: &str, class: KindClass) -> String {
     match class {
         KindClass::Async => name.to_owned(),
-        KindClass::Blocking => format!("{name} (spawn_blocking)"),
+        KindClass::Blocking => format!("{name} (blocking)"),
         KindClass::BlockOn => format!("{name} (block_on)"),
+        KindClass::Callback => format!("{name} (callback)"),
     }
 }

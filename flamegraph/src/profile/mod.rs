@@ -168,10 +168,12 @@ pub struct Kind {
 pub enum KindClass {
     /// A future that workers poll.
     Async,
-    /// A closure on a thread for blocking work (`spawn_blocking`).
+    /// A closure on a thread for blocking work (`spawn_blocking`, `to_thread`).
     Blocking,
     /// The root future of a `block_on`.
     BlockOn,
+    /// A function that an event loop calls, outside of any task.
+    Callback,
 }
 
 /// One task.

@@ -137,6 +137,7 @@ impl Making<'_> {
             TaskClass::Async => KindClass::Async,
             TaskClass::Blocking => KindClass::Blocking,
             TaskClass::BlockOn => KindClass::BlockOn,
+            TaskClass::Callback => KindClass::Callback,
         };
         let runtime = u32::try_from(kind.runtime).ok();
         self.builder.kind(&kind.name, class, runtime)

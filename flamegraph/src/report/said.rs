@@ -46,8 +46,9 @@ pub(super) fn facts(report: &Report) -> Vec<String> {
 pub(super) fn class(class: KindClass) -> &'static str {
     match class {
         KindClass::Async => "",
-        KindClass::Blocking => " (spawn_blocking)",
+        KindClass::Blocking => " (blocking)",
         KindClass::BlockOn => " (block_on)",
+        KindClass::Callback => " (callback)",
     }
 }
 

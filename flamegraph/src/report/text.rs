@@ -300,7 +300,7 @@ mod tests {
             "at src/mailer.rs:44, polling app::mailer::run",
             "use tokio::time::sleep",
             "[outside tasks]",
-            "app::report::{closure#0} (spawn_blocking)",
+            "app::report::{closure#0} (blocking)",
             "lost 2 (0.2 %)",
         ] {
             assert!(page.contains(said), "{said}: {page}");

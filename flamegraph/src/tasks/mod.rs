@@ -311,6 +311,7 @@ fn kind_of(kind: Option<&TaskKind>) -> Kind {
                 TaskClass::Async => KindClass::Async,
                 TaskClass::Blocking => KindClass::Blocking,
                 TaskClass::BlockOn => KindClass::BlockOn,
+                TaskClass::Callback => KindClass::Callback,
             },
         },
         None => Kind {

@@ -283,8 +283,9 @@ impl Page<'_> {
 fn class(class: KindClass) -> &'static str {
     match class {
         KindClass::Async => "",
-        KindClass::Blocking => "  (spawn_blocking)",
+        KindClass::Blocking => "  (blocking)",
         KindClass::BlockOn => "  (block_on)",
+        KindClass::Callback => "  (callback)",
     }
 }
 

@@ -46,6 +46,8 @@ pub enum TaskClass {
     Blocking,
     /// The future that a thread entered the runtime with.
     BlockOn,
+    /// A function that an event loop calls, outside of any task.
+    Callback,
 }
 
 /// Where on a stack a task's own frames begin.

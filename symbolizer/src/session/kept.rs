@@ -205,11 +205,11 @@ fn program_build_id(space: &AddressSpace) -> Option<String> {
     program.build_id().map(ToString::to_string)
 }
 
-/// A stack's task should have an id: every task but the root of a `block_on`
-/// has one.
+/// A stack's task should have an id: every task but the root of a `block_on` and a
+/// callback has one.
 fn has_ids(stack: &NamedStack) -> bool {
     let task = stack.task.as_ref();
-    task.is_some_and(|task| task.class != TaskClass::BlockOn)
+    task.is_some_and(|task| matches!(task.class, TaskClass::Async | TaskClass::Blocking))
 }
 
 fn is_unnamed(frame: &Frame) -> bool {

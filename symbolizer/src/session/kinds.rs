@@ -76,6 +76,7 @@ pub(super) fn kind_of(
                 TaskClass::Async => "[unnamed future]",
                 TaskClass::Blocking => "[unnamed closure]",
                 TaskClass::BlockOn => "[unnamed block_on]",
+                TaskClass::Callback => "[unnamed callback]",
             })
         },
         Arc::clone,

@@ -418,7 +418,7 @@ impl Session {
         let read = self.read_frames(off.tid, off.registers.sp(), end, reader, off.copy.as_ref());
         self.note_polled(off.tid, read.polled);
         let (in_poll, task) = match read.polled {
-            Polled::Task { class, id } => (class == TaskClass::Async, id),
+            Polled::Task { class, id } => (is_polled(class), id),
             Polled::Worker { .. } | Polled::Nothing => (false, None),
         };
         let Some(stack) = read.stack else {
@@ -441,7 +441,7 @@ impl Session {
         match polled {
             Polled::Task { class, .. } => {
                 let thread = self.seen.thread(tid);
-                thread.polls |= class == TaskClass::Async;
+                thread.polls |= is_polled(class);
                 thread.blocks |= class == TaskClass::Blocking;
             }
             Polled::Worker { shows } => {
@@ -609,6 +609,11 @@ impl Session {
             self.targets().bases.insert(tid, base);
         }
     }
+}
+
+/// Whether a worker polls what is of this class.
+fn is_polled(class: TaskClass) -> bool {
+    matches!(class, TaskClass::Async | TaskClass::Callback)
 }
 
 /// The address of a native frame, whose name is looked up meanwhile.

@@ -71,7 +71,7 @@ fn kinds_are_tracks_too_on_the_cpu_and_where_they_wait() {
         weight.key.state == State::OnCpu && weight.key.kind.is_some_and(|kind| kind.index() == 0)
     });
     assert_about(weight(named(&kinds, "app::serve")), serve, 8.0);
-    named(&kinds, "app::report::{closure#0} (spawn_blocking)");
+    named(&kinds, "app::report::{closure#0} (blocking)");
     assert!(tracks(&file, WAITING).is_empty(), "there were no snapshots");
     let profile = waits::service();
     let file = exported(&profile);

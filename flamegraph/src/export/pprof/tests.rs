@@ -97,7 +97,7 @@ fn labels_tell_kinds_tasks_threads_and_states_apart() {
         .map(|weight| weight.ns)
         .sum();
     assert_eq!(sum(&found, "cpu", Some(("kind", "app::serve"))), serve);
-    let blocking = "app::report::{closure#0} (spawn_blocking)";
+    let blocking = "app::report::{closure#0} (blocking)";
     assert!(sum(&found, "cpu", Some(("kind", blocking))) > 0);
     assert!(sum(&found, "cpu", Some(("task", "17"))) > 0);
     let threads = ["tokio-rt-worker 12", "tokio-rt-worker 13"];

@@ -1,6 +1,6 @@
 // Kinds of tasks: who used the CPU, and how sure that is.
 
-const CLASSES = { async: "", blocking: " (spawn_blocking)", block_on: " (block_on)" };
+const CLASSES = { async: "", blocking: " (blocking)", block_on: " (block_on)", callback: " (callback)" };
 
 function showKinds() {
   const hasLives = report.kinds.some((row) => row.live_mean !== null);

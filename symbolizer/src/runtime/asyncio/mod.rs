@@ -13,6 +13,8 @@ mod glue;
 mod identity;
 mod layout;
 mod objects;
+mod progress;
+mod recorder;
 mod running;
 mod suspended;
 #[cfg(test)]
@@ -57,7 +59,7 @@ impl Runtime for Asyncio {
             name: "asyncio".to_owned(),
             version: Some(self.detected.version.to_string()),
             flavor: self.detected.uvloop.then(|| "uvloop".to_owned()),
-            progress: false,
+            progress: true,
             learns: false,
             types: true,
         }
@@ -96,7 +98,7 @@ impl Runtime for Asyncio {
     }
 
     fn progress(&self) -> Option<Box<dyn ProgressReader>> {
-        None
+        Some(Box::new(progress::Turns::new(&self.detected)))
     }
 
     fn tasks(&self) -> Box<dyn TaskReader> {

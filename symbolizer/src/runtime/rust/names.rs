@@ -94,6 +94,6 @@ fn unnamed(class: TaskClass) -> &'static str {
     match class {
         TaskClass::Async => "[unnamed future]",
         TaskClass::Blocking => "[unnamed closure]",
-        TaskClass::BlockOn => "[unnamed block_on]",
+        TaskClass::BlockOn | TaskClass::Callback => "[unnamed block_on]",
     }
 }

@@ -193,6 +193,14 @@ impl Stalls {
         let Some(off) = worker.off.take() else {
             return;
         };
+        if worker.is_idle_sleep(off) {
+            // The poll before it ended at the latest as it began.
+            self.found
+                .extend(worker.close(tid, off.since, self.threshold));
+            worker.evidence.clear();
+            worker.seen_until = time;
+            return;
+        }
         worker.note(Evidence::Off {
             from: off.since,
             to: time,
@@ -287,6 +295,15 @@ impl Stalls {
 }
 
 impl Worker {
+    /// Whether it waited for something to do: it polled no task, and was not seen to run anything
+    /// else.
+    fn is_idle_sleep(&self, off: Off) -> bool {
+        self.pulsed
+            && off.reason == SwitchReason::Waiting
+            && !off.evidence.is_some_and(|seen| seen.in_poll)
+            && self.run.is_some_and(|run| run.progress.task.is_none())
+    }
+
     fn note(&mut self, evidence: Evidence) {
         if self.evidence.len() < MOST_EVIDENCE {
             self.evidence.push(evidence);

@@ -14,6 +14,9 @@ const STEP_FILE: &str = "cpython/task";
 /// What runs a function on a thread of an executor.
 const EXECUTOR: &str = "concurrent/futures/thread.py";
 
+/// What runs a callback on a loop.
+const HANDLE: &str = "asyncio/events.py";
+
 /// The frame of the step of a task.
 pub(super) fn step() -> SourceFrame {
     let file = SourceFile {
@@ -23,12 +26,13 @@ pub(super) fn step() -> SourceFrame {
     machinery(STEP.to_owned(), &Arc::new(file))
 }
 
-/// Where the task's own frames begin: inside the innermost step, or inside what a thread of an
-/// executor runs.
+/// Where the task's own frames begin: inside the innermost step, inside what a thread of an
+/// executor runs, or inside a callback that is no step.
 pub(in crate::runtime::asyncio) fn anchor(frames: &[SourceFrame]) -> Option<Anchor> {
     let stepped = frames.iter().rposition(is_step);
     let submitted = submitted(frames);
-    match (stepped, submitted) {
+    let called = called_back(frames);
+    match (stepped, submitted.or(called)) {
         (Some(step), other) if other.is_none_or(|other| other < step) => {
             let root = frames.get(step + 1)?;
             Some(Anchor {
@@ -39,7 +43,10 @@ pub(in crate::runtime::asyncio) fn anchor(frames: &[SourceFrame]) -> Option<Anch
         }
         (_, Some(run)) => Some(Anchor {
             first: run + 1,
-            class: TaskClass::Blocking,
+            class: match submitted {
+                Some(_) => TaskClass::Blocking,
+                None => TaskClass::Callback,
+            },
             root: None,
         }),
         _ => None,
@@ -57,6 +64,15 @@ pub(super) fn submitted(frames: &[SourceFrame]) -> Option<usize> {
         .iter()
         .any(|frame| is_script(frame) && !is_in(frame, EXECUTOR))
         .then_some(runs)
+}
+
+/// The frame with which a loop runs a callback.
+pub(super) fn called_back(frames: &[SourceFrame]) -> Option<usize> {
+    let runs = frames.iter().rposition(|frame| {
+        let name = frame.function.own_name();
+        is_in(frame, HANDLE) && (name == "_run" || name.ends_with("._run"))
+    })?;
+    frames[runs + 1..].iter().any(is_script).then_some(runs)
 }
 
 /// Whether a frame is one of a thread that runs a loop.

@@ -1,10 +1,10 @@
 //! What is read at the moment of a sample.
 
-use super::recorder::{Range, Recorder};
 use super::walk::walk;
 use crate::runtime::asyncio::detect::Detected;
 use crate::runtime::asyncio::identity::task_id;
 use crate::runtime::asyncio::objects::Heap;
+use crate::runtime::asyncio::recorder::{Range, Recorder};
 use crate::runtime::asyncio::threads::{ThreadState, interpreters, threads};
 use awaitscope_sampler::{AtSample, Avma, MemoryCopy, Nanos, Process, Tid};
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! Puts Python frames in the place of the native ones that run them.
 
-use super::anchor::{runs_loop, step, submitted};
+use super::anchor::{called_back, runs_loop, step, submitted};
 use super::at_moment::AtMoment;
 use super::native::{NativeKind, Natives};
 use super::walk::{Walked, walk};
@@ -9,16 +9,11 @@ use crate::runtime::asyncio::code::{Codes, Roots};
 use crate::runtime::asyncio::detect::Detected;
 use crate::runtime::asyncio::identity::task_id;
 use crate::runtime::asyncio::objects::Heap;
+use crate::runtime::asyncio::progress::CurrentTasks;
 use crate::runtime::asyncio::threads::interpreters;
 use crate::runtime::{Interpreted, Polled, SeenStack, Step, TaskClass, TaskId};
-use awaitscope_sampler::{Avma, MemoryCopy, Nanos, ReadMemory};
+use awaitscope_sampler::{Avma, MemoryCopy, ReadMemory};
 use std::sync::Arc;
-
-/// `sys.modules` is looked at again for `_asyncio`, which may be imported later, but not more often.
-const SOUGHT_AFTER: Nanos = Nanos::from_millis(500);
-
-/// `PyModuleObject.md_dict`.
-const MD_DICT: u64 = 16;
 
 /// Reads the stacks of an interpreter.
 #[derive(Debug)]
@@ -29,7 +24,7 @@ pub(in crate::runtime::asyncio) struct Interpreter {
     codes: Codes,
     step: SourceFrame,
     not_read: SourceFrame,
-    sought: Nanos,
+    current_tasks: CurrentTasks,
 }
 
 /// What a thread ran.
@@ -62,7 +57,7 @@ impl Interpreter {
             codes: Codes::default(),
             step: step(),
             not_read: SourceFrame::nameless("[Python, not read]".to_owned()),
-            sought: Nanos::ZERO,
+            current_tasks: CurrentTasks::default(),
         }
     }
 
@@ -149,14 +144,8 @@ impl Interpreter {
         {
             self.codes.set_roots(roots);
         }
-        let told = heap.layout.thread.running_task.is_some()
-            || self.at_moment.current_tasks(interpreter).is_some();
-        let now = Nanos::now();
-        if told || now.since(self.sought) < SOUGHT_AFTER {
-            return;
-        }
-        self.sought = now;
-        if let Some(tasks) = current_tasks(&heap, interpreter) {
+        let layout = &self.detected.layout;
+        if let Some(tasks) = self.current_tasks.of(interpreter, memory, layout) {
             self.at_moment.tell_current_tasks(interpreter, tasks);
         }
     }
@@ -195,14 +184,6 @@ impl ReadMemory for Overlaid<'_> {
             request.done = self.now.read(request.address, request.into);
         }
     }
-}
-
-/// `_asyncio._current_tasks`: which task each loop runs (up to 3.13).
-fn current_tasks(heap: &Heap<'_>, interpreter: Avma) -> Option<Avma> {
-    let modules = heap.pointer(interpreter, heap.layout.interpreter.modules)?;
-    let asyncio = heap.dict_get(modules, "_asyncio")?;
-    let names = heap.pointer(asyncio, MD_DICT)?;
-    heap.dict_get(names, "_current_tasks")
 }
 
 /// Puts the runs of Python frames in the place of the native frames that run them.
@@ -273,6 +254,12 @@ fn polled(runs: &[Vec<SourceFrame>], task: Option<TaskId>) -> Polled {
     if submitted(&frames).is_some() {
         return Polled::Task {
             class: TaskClass::Blocking,
+            id: None,
+        };
+    }
+    if called_back(&frames).is_some() {
+        return Polled::Task {
+            class: TaskClass::Callback,
             id: None,
         };
     }

@@ -4,7 +4,6 @@ mod anchor;
 mod at_moment;
 mod interpret;
 mod native;
-mod recorder;
 mod walk;
 
 pub(super) use anchor::anchor;

@@ -98,7 +98,7 @@ fn task_anchor(index: usize, future: &str, scheduler: &str) -> Option<Anchor> {
         class,
         root: match class {
             TaskClass::Blocking => closure_in_blocking_task(future),
-            TaskClass::Async | TaskClass::BlockOn => root_coroutine(future),
+            TaskClass::Async | TaskClass::BlockOn | TaskClass::Callback => root_coroutine(future),
         },
     })
 }

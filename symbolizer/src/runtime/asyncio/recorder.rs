@@ -1,5 +1,5 @@
-//! Reading at the moment of a sample, while the thread waits: what was read is kept, and what was
-//! read the last time is read again beforehand, all at once.
+//! Reading what was read before: what was read the last time is read again beforehand, all at
+//! once, and what is read is kept.
 
 use awaitscope_sampler::{Avma, MemoryCopy, ReadMemory, ReadRequest};
 use std::cell::RefCell;
@@ -12,10 +12,10 @@ const MOST_BYTES: usize = 256 << 10;
 const MOST_FORESEEN: usize = 512;
 
 /// A range of memory.
-pub(super) type Range = (Avma, usize);
+pub(in crate::runtime::asyncio) type Range = (Avma, usize);
 
 /// Memory that remembers what was read of it.
-pub(super) struct Recorder<'a> {
+pub(in crate::runtime::asyncio) struct Recorder<'a> {
     memory: &'a dyn ReadMemory,
     read: RefCell<Read>,
 }

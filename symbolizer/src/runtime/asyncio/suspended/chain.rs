@@ -2,6 +2,7 @@
 
 use super::look::{Doing, Look, Suspended};
 use super::task::is_future;
+use crate::frame::{Frame, FrameKind};
 use awaitscope_sampler::Avma;
 
 /// Python itself refuses deeper recursion long before (`sys.getrecursionlimit` is 1000).
@@ -11,6 +12,8 @@ const DEEPEST: usize = 250;
 #[derive(Debug, Clone)]
 pub(super) struct Chain {
     pub functions: Vec<Suspended>,
+    /// The same as people read them, and between them those that Cython made.
+    pub frames: Vec<Frame>,
     /// What the outermost does.
     pub doing: Doing,
     /// How it ends.
@@ -28,11 +31,25 @@ pub(super) enum End {
     Broken,
 }
 
+impl Chain {
+    fn push(&mut self, suspended: Option<Suspended>) {
+        let Some(suspended) = suspended else { return };
+        let mut frame = suspended.frame.frame();
+        // A generator in a chain of awaits is awaited like the others.
+        if frame.kind == FrameKind::Sync {
+            frame.kind = FrameKind::Async;
+        }
+        self.frames.push(frame);
+        self.functions.push(suspended);
+    }
+}
+
 impl Look<'_> {
     /// Walks the chain of a coroutine; `None` when not even that can be read.
     pub fn chain(&mut self, coro: Avma) -> Option<Chain> {
         let mut chain = Chain {
             functions: Vec::new(),
+            frames: Vec::new(),
             doing: Doing::Suspended,
             end: End::Broken,
         };
@@ -49,7 +66,7 @@ impl Look<'_> {
                     if depth == 0 {
                         chain.doing = generator.doing;
                     }
-                    chain.functions.extend(generator.suspended);
+                    chain.push(generator.suspended);
                     match generator.awaits {
                         Some(awaits) if !self.is_in(&chain, awaits) => next = awaits,
                         Some(_) => break,
@@ -77,13 +94,31 @@ impl Look<'_> {
                     chain.end = End::Told;
                     break;
                 }
-                _ => {
-                    chain.end = End::Opaque(next);
-                    break;
+                name if name.starts_with("_cython_") && name.ends_with(".coroutine_wrapper") => {
+                    match self.heap.pointer(next, 16) {
+                        Some(inner) if inner != next => next = inner,
+                        _ => break,
+                    }
                 }
+                name => match self.cython(next, name) {
+                    Some(cython) => {
+                        chain.frames.push(cython.frame);
+                        match cython.awaits {
+                            Some(awaits) if awaits != next => next = awaits,
+                            _ => {
+                                chain.end = End::Told;
+                                break;
+                            }
+                        }
+                    }
+                    None => {
+                        chain.end = End::Opaque(next);
+                        break;
+                    }
+                },
             }
         }
-        (!chain.functions.is_empty() || chain.end != End::Broken).then_some(chain)
+        (!chain.frames.is_empty() || chain.end != End::Broken).then_some(chain)
     }
 
     /// Whether an awaited coroutine is one of the chain: memory that moves can lead back.

@@ -5,6 +5,7 @@
 
 mod chain;
 mod children;
+mod cython;
 mod holds;
 mod list;
 mod look;
@@ -12,6 +13,7 @@ mod loops;
 mod pages;
 mod sockets;
 mod task;
+mod uvloop;
 mod waits;
 
 use super::code::{Codes, Roots};
@@ -200,10 +202,9 @@ impl Reading<'_> {
 
     fn push(&mut self, seen: Seen) {
         let Seen { task, state, .. } = seen;
-        let functions = seen.chain.as_ref().map(|chain| &*chain.functions);
-        let root = functions.and_then(<[_]>::first);
+        let root = seen.chain.as_ref().and_then(|chain| chain.frames.first());
         let name: Arc<str> = match root {
-            Some(root) => root.frame.code.function.path.readable.as_str().into(),
+            Some(root) => Arc::clone(&root.function),
             // Only its result is kept.
             None if state == TaskState::Complete => return,
             None => "[unnamed coroutine]".into(),
@@ -249,13 +250,8 @@ impl Reading<'_> {
     /// The leaves of a task, below the functions that await them.
     fn waits(&mut self, state: TaskState, chain: &Chain, found: &[Found]) -> Vec<Wait> {
         let mut stack = None;
-        for function in &chain.functions {
-            let mut frame = function.frame.frame();
-            // A generator in a chain of awaits is awaited like the others.
-            if frame.kind == FrameKind::Sync {
-                frame.kind = FrameKind::Async;
-            }
-            stack = self.table.push(stack, frame);
+        for frame in &chain.frames {
+            stack = self.table.push(stack, frame.clone());
         }
         if found.is_empty() && state == TaskState::Ready {
             let turn = match chain.doing {

@@ -13,7 +13,7 @@ const ON_THE_WAY: &[&str] = &["_protocol", "protocol", "_reader", "_stream", "st
 const DEEPEST: u32 = 4;
 
 /// No process has a larger number of a file.
-const LARGEST: i64 = 1 << 20;
+pub(super) const LARGEST: i64 = 1 << 20;
 
 /// `PySocketSockObject.sock_fd` (`socketmodule.h`).
 const SOCK_FD: u64 = 16;
@@ -54,6 +54,9 @@ impl Look<'_> {
     fn descriptor(&mut self, transport: Avma, depth: u32) -> (WaitsOn, Detail) {
         if depth >= DEEPEST {
             return (WaitsOn::Socket, Detail::Unknown);
+        }
+        if let Some(found) = self.uvloop_descriptor(transport) {
+            return found;
         }
         if let Some(number) = self.number(transport, "_sock_fd") {
             return (WaitsOn::Socket, Detail::Descriptor(number));

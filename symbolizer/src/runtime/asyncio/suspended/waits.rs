@@ -80,6 +80,14 @@ impl Look<'_> {
 
     /// A timer, a socket, a lock or the like, by the functions around a future.
     fn by_functions(&mut self, chain: &Chain, waiter: Avma) -> Option<Found> {
+        let innermost = chain.frames.last()?;
+        if OF_SOCKETS
+            .iter()
+            .any(|start| innermost.function.starts_with(start))
+        {
+            let name = Arc::clone(&innermost.function);
+            return Some(Found::new(WaitsOn::Socket, name, Detail::Unknown));
+        }
         let mut between = between(chain);
         if let Some(innermost) = between.first()
             && let Some(timer) = self.timer(innermost, waiter)
@@ -96,7 +104,7 @@ impl Look<'_> {
             };
             return Some(of_socket.unwrap_or(found));
         }
-        if let Some(found) = between.iter().find_map(|function| self.process(function)) {
+        if let Some(found) = between.iter().find_map(|function| self.named(function)) {
             return Some(found);
         }
         between.iter().find_map(|function| self.socket(function))
@@ -127,7 +135,10 @@ impl Look<'_> {
                 } else {
                     "asyncio.TimerHandle"
                 };
-                let detail = self.deadline(value);
+                let detail = match of_uvloop {
+                    true => self.uvloop_deadline(value),
+                    false => self.deadline(value),
+                };
                 return Some(Found::new(WaitsOn::Timer, name, detail));
             }
         }
@@ -190,16 +201,13 @@ impl Look<'_> {
         Some((found, class.is_a("asyncio.locks.Event")))
     }
 
-    fn process(&mut self, function: &Suspended) -> Option<Found> {
-        (&*function.frame.code.module == "asyncio.base_subprocess"
-            && &*function.frame.code.name == "_wait")
-            .then(|| {
-                Found::new(
-                    WaitsOn::Other,
-                    "asyncio.subprocess.Process",
-                    Detail::Unknown,
-                )
-            })
+    /// A process, or work of a thread, that only the name of a function tells.
+    fn named(&mut self, function: &Suspended) -> Option<Found> {
+        let code = &function.frame.code;
+        let found = NAMED
+            .iter()
+            .find(|(module, name, ..)| (*module, *name) == (&*code.module, &*code.name));
+        found.map(|(_, _, what, shown)| Found::new(*what, *shown, Detail::Unknown))
     }
 
     /// What a future stands for by itself; nothing when it is done.
@@ -219,6 +227,33 @@ impl Look<'_> {
         self.class(object).is_some_and(|class| is_future(&class))
     }
 }
+
+/// Functions of libraries whose futures nothing else tells: module, name, and what they wait
+/// for.
+const NAMED: &[(&str, &str, WaitsOn, &str)] = &[
+    (
+        "asyncio.base_subprocess",
+        "_wait",
+        WaitsOn::Other,
+        "asyncio.subprocess.Process",
+    ),
+    // With uvloop, whose transports have no functions of Python.
+    (
+        "asyncio.subprocess",
+        "wait",
+        WaitsOn::Other,
+        "asyncio.subprocess.Process",
+    ),
+    (
+        "anyio._backends._asyncio",
+        "run_sync_in_worker_thread",
+        WaitsOn::Task,
+        "anyio.to_thread",
+    ),
+];
+
+/// Functions that were made in C, and keep their sockets to themselves.
+const OF_SOCKETS: &[&str] = &["uvloop.loop.Loop.sock_", "uvloop.loop.Server."];
 
 /// What `gather` gives.
 pub(super) const GATHERING: &str = "asyncio.tasks._GatheringFuture";

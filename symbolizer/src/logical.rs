@@ -93,12 +93,8 @@ fn name_the_nameless(frames: &[SourceFrame], out: &mut [Frame], anchor: Option<&
 fn root_frame(frames: &[SourceFrame], anchor: &Anchor) -> Option<usize> {
     let inside = anchor.first..frames.len();
     let is_users = |index: &usize| frames[*index].origin() == Origin::User;
-    match anchor.class {
-        TaskClass::Blocking => return inside.clone().find(is_users),
-        TaskClass::Callback => {
-            return inside.clone().find(is_users).or_else(|| inside.last());
-        }
-        TaskClass::Async | TaskClass::BlockOn => {}
+    if anchor.class == TaskClass::Blocking {
+        return inside.clone().find(is_users);
     }
     let is_async = |index: &usize| {
         frames[*index].function.path.is_async

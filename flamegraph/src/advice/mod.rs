@@ -6,6 +6,7 @@
 //! system call, and last those by cause, get their turn. Where no rule fits
 //! there is no advice: none is better than a wrong one.
 
+mod python;
 mod rules;
 
 use crate::path::{fits, plain};
@@ -36,26 +37,49 @@ pub(crate) fn advise(
                 || syscall.is_some_and(|syscall| rule.syscalls.contains(&syscall)))
     };
     for frame in inner {
-        let names = plain(frame.function);
+        let names = names(frame.function, runtime);
         let knows = |rule: &Rule| rule.functions.iter().any(|pattern| fits(&names, pattern));
-        if let Some(rule) = RULES.iter().find(|rule| applies(rule) && knows(rule)) {
+        if let Some(rule) = rules().find(|rule| applies(rule) && knows(rule)) {
             return Advised {
-                call: match rule.call {
-                    Call::Is(name) => Some(name.to_owned()),
-                    Call::Itself => Some(names.join("::")),
-                    Call::Work => None,
-                },
+                call: named(rule.call, || names.join(separator(runtime))),
                 advice: Some(rule.advice),
             };
         }
     }
     let general = |rule: &&Rule| rule.functions.is_empty() && applies(rule);
     let by_syscall = |rule: &&Rule| general(rule) && !rule.syscalls.is_empty();
-    let rule = RULES.iter().find(by_syscall);
-    let rule = rule.or_else(|| RULES.iter().find(general));
+    let rule = rules().find(by_syscall);
+    let rule = rule.or_else(|| rules().find(general));
     Advised {
-        call: None,
+        call: rule.and_then(|rule| named(rule.call, String::new)),
         advice: rule.map(|rule| rule.advice),
+    }
+}
+
+fn rules() -> impl Iterator<Item = &'static Rule> {
+    RULES.iter().chain(python::RULES)
+}
+
+/// What stands between the names of a path.
+fn separator(runtime: Option<&str>) -> &'static str {
+    match runtime {
+        Some(python::ASYNCIO) => ".",
+        _ => "::",
+    }
+}
+
+fn names<'a>(function: &'a str, runtime: Option<&str>) -> Vec<&'a str> {
+    match separator(runtime) {
+        "." => function.split('.').collect(),
+        _ => plain(function),
+    }
+}
+
+fn named(call: Call, itself: impl FnOnce() -> String) -> Option<String> {
+    match call {
+        Call::Is(name) => Some(name.to_owned()),
+        Call::Itself => Some(itself()),
+        Call::Work => None,
     }
 }
 
@@ -242,12 +266,51 @@ mod tests {
         assert_eq!(
             told,
             Advised {
-                call: None,
-                advice: None
+                call: Some("time.sleep".to_owned()),
+                advice: Some("use await asyncio.sleep(...)")
             }
         );
         let told = advise(&[], Cause::Preempted, None, None);
         assert!(told.advice.unwrap().contains("more busy threads than CPUs"));
+    }
+
+    #[test]
+    fn calls_of_python_have_their_advice_and_their_names() {
+        let told = |function, cause, syscall| {
+            let told = advise(&frames(&[function]), cause, syscall, Some("asyncio"));
+            (
+                told.call.unwrap_or_default(),
+                told.advice.unwrap_or_default(),
+            )
+        };
+        let (call, advice) = told(
+            "requests.sessions.Session.send",
+            Cause::Syscall,
+            Some("poll"),
+        );
+        assert_eq!(call, "requests.sessions.Session.send");
+        assert!(advice.contains("httpx.AsyncClient"));
+        let (call, advice) = told("app.load", Cause::Syscall, Some("clock_nanosleep"));
+        assert_eq!(
+            (call.as_str(), advice),
+            ("time.sleep", "use await asyncio.sleep(...)")
+        );
+        assert!(
+            told("subprocess.run", Cause::Syscall, Some("poll"))
+                .1
+                .contains("create_subprocess")
+        );
+        assert!(
+            told("json.decoder.JSONDecoder.decode", Cause::Cpu, None)
+                .1
+                .contains("process pool")
+        );
+        assert!(
+            told("app.crunch", Cause::Cpu, None)
+                .1
+                .contains("asyncio.sleep(0)")
+        );
+        assert_eq!(told("app.call", Cause::Syscall, Some("futex")).1, "");
     }
 
     #[test]

@@ -31,10 +31,10 @@ pub(super) enum Call {
 
 /// Waiting of any sort: a slow disk also shows as page faults, and what the
 /// kernel copies from its cache as computing.
-const WAITING: &[Cause] = &[Cause::Syscall, Cause::Fault];
-const READING: &[Cause] = &[Cause::Syscall, Cause::Fault, Cause::Cpu];
-const SLEEPING: &[Cause] = &[Cause::Syscall];
-const COMPUTING: &[Cause] = &[Cause::Cpu];
+pub(super) const WAITING: &[Cause] = &[Cause::Syscall, Cause::Fault];
+pub(super) const READING: &[Cause] = &[Cause::Syscall, Cause::Fault, Cause::Cpu];
+pub(super) const SLEEPING: &[Cause] = &[Cause::Syscall];
+pub(super) const COMPUTING: &[Cause] = &[Cause::Cpu];
 
 /// A rule about tasks on Tokio.
 const fn tokio(

@@ -111,6 +111,11 @@ pub trait Runtime: Send {
     /// Whether a frame is the runtime's machinery.
     fn is_glue(&self, frame: &SourceFrame) -> bool;
 
+    /// Whether it gives numbers to tasks of a class.
+    fn numbers(&self, class: TaskClass) -> bool {
+        class != TaskClass::BlockOn
+    }
+
     /// Whether all is machinery on a stack that has some of it and polls no task: where there are
     /// callbacks, it is not.
     fn folds_executor(&self) -> bool {

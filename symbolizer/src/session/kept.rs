@@ -56,7 +56,7 @@ impl Kept {
             let last = stack.frames.last();
             let unnamed = last.is_none_or(|frame| unnamed[*frame as usize]);
             self.quality.unsymbolized += u64::from(weight.count) * u64::from(unnamed);
-            let nameless = key.owner == Owner::Nobody && has_ids(stack);
+            let nameless = key.owner == Owner::Nobody && has_ids(stack, runtimes);
             self.quality.without_id += u64::from(weight.count) * u64::from(nameless);
         }
         let mut unsampled = unsampled(&self.threads, &groups, stacks.len());
@@ -205,11 +205,12 @@ fn program_build_id(space: &AddressSpace) -> Option<String> {
     program.build_id().map(ToString::to_string)
 }
 
-/// A stack's task should have an id: every task but the root of a `block_on` and a
-/// callback has one.
-fn has_ids(stack: &NamedStack) -> bool {
-    let task = stack.task.as_ref();
-    task.is_some_and(|task| matches!(task.class, TaskClass::Async | TaskClass::Blocking))
+/// A stack's task should have an id, if its runtime gives one to such tasks.
+fn has_ids(stack: &NamedStack, runtimes: &[Box<dyn Runtime>]) -> bool {
+    stack.task.as_ref().is_some_and(|task| {
+        let runtime = runtimes.get(task.runtime);
+        runtime.is_some_and(|runtime| runtime.numbers(task.class))
+    })
 }
 
 fn is_unnamed(frame: &Frame) -> bool {

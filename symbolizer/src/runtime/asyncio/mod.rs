@@ -22,7 +22,8 @@ mod tests;
 mod threads;
 
 use super::{
-    Anchor, Interpreted, Polled, ProgressReader, Runtime, RuntimeInfo, SeenStack, TaskReader,
+    Anchor, Interpreted, Polled, ProgressReader, Runtime, RuntimeInfo, SeenStack, TaskClass,
+    TaskReader,
 };
 use crate::module::AddressSpace;
 use crate::names::SourceFrame;
@@ -67,6 +68,10 @@ impl Runtime for Asyncio {
 
     fn anchor(&self, frames: &[SourceFrame]) -> Option<Anchor> {
         running::anchor(frames)
+    }
+
+    fn numbers(&self, class: TaskClass) -> bool {
+        class == TaskClass::Async
     }
 
     fn folds_executor(&self) -> bool {

@@ -17,6 +17,9 @@ const EXECUTOR: &str = "concurrent/futures/thread.py";
 /// What runs a callback on a loop.
 const HANDLE: &str = "asyncio/events.py";
 
+/// Whose code loops are.
+const LOOPS: [&str; 4] = ["asyncio/", "uvloop/", "selectors.py", "cpython/"];
+
 /// The frame of the step of a task.
 pub(super) fn step() -> SourceFrame {
     let file = SourceFile {
@@ -32,25 +35,31 @@ pub(in crate::runtime::asyncio) fn anchor(frames: &[SourceFrame]) -> Option<Anch
     let stepped = frames.iter().rposition(is_step);
     let submitted = submitted(frames);
     let called = called_back(frames);
-    match (stepped, submitted.or(called)) {
-        (Some(step), other) if other.is_none_or(|other| other < step) => {
-            let root = frames.get(step + 1)?;
-            Some(Anchor {
-                first: step + 1,
-                class: TaskClass::Async,
-                root: Some(root.function.chain.clone()),
-            })
-        }
-        (_, Some(run)) => Some(Anchor {
+    let begun = submitted.max(called.map(|called| called.run));
+    if let Some(step) = stepped
+        && begun.is_none_or(|begun| begun < step)
+    {
+        return within(frames, step + 1, TaskClass::Async);
+    }
+    match (submitted, called) {
+        (Some(run), called) if called.is_none_or(|called| called.run < run) => Some(Anchor {
             first: run + 1,
-            class: match submitted {
-                Some(_) => TaskClass::Blocking,
-                None => TaskClass::Callback,
-            },
+            class: TaskClass::Blocking,
             root: None,
         }),
+        (_, Some(called)) => within(frames, called.first, TaskClass::Callback),
         _ => None,
     }
+}
+
+/// Where the frames of what `first` began are the task's own.
+fn within(frames: &[SourceFrame], first: usize, class: TaskClass) -> Option<Anchor> {
+    let root = frames.get(first)?;
+    Some(Anchor {
+        first,
+        class,
+        root: Some(root.function.chain.clone()),
+    })
 }
 
 /// The frame that runs a function which was submitted to an executor.
@@ -66,13 +75,26 @@ pub(super) fn submitted(frames: &[SourceFrame]) -> Option<usize> {
         .then_some(runs)
 }
 
-/// The frame with which a loop runs a callback.
-pub(super) fn called_back(frames: &[SourceFrame]) -> Option<usize> {
+/// A callback on a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Called {
+    /// The frame with which the loop runs it.
+    pub run: usize,
+    /// Its own outermost frame.
+    pub first: usize,
+}
+
+/// The frame of a callback that is not the loop's own: a loop has some, that read its sockets
+/// and wake its tasks.
+pub(super) fn called_back(frames: &[SourceFrame]) -> Option<Called> {
     let runs = frames.iter().rposition(|frame| {
         let name = frame.function.own_name();
         is_in(frame, HANDLE) && (name == "_run" || name.ends_with("._run"))
     })?;
-    frames[runs + 1..].iter().any(is_script).then_some(runs)
+    let inside = frames[runs + 1..].iter();
+    let mut inside = inside.zip(runs + 1..);
+    let (_, first) = inside.find(|(frame, _)| is_script(frame) && !is_of_loop(frame))?;
+    Some(Called { run: runs, first })
 }
 
 /// Whether a frame is one of a thread that runs a loop.
@@ -84,8 +106,23 @@ fn is_step(frame: &SourceFrame) -> bool {
     is_in(frame, STEP_FILE) && frame.function.path.readable == STEP
 }
 
+/// Whether a frame is one of Python: its names are a module and what stands in it.
 fn is_script(frame: &SourceFrame) -> bool {
-    !frame.function.chain.is_empty()
+    let path = &frame.function.path.readable;
+    match frame.function.chain.as_slice() {
+        [module, name] => path
+            .strip_prefix(module.as_str())
+            .and_then(|rest| rest.strip_prefix('.'))
+            .is_some_and(|rest| rest == name),
+        _ => false,
+    }
+}
+
+fn is_of_loop(frame: &SourceFrame) -> bool {
+    frame.file.as_ref().is_none_or(|file| {
+        let of = |folder: &&str| file.short.starts_with(folder);
+        LOOPS.iter().any(of)
+    })
 }
 
 fn is_in(frame: &SourceFrame, file: &str) -> bool {

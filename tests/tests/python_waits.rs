@@ -4,7 +4,7 @@
 use anyhow::Result;
 use awaitscope_tests::Profiler;
 use awaitscope_tests::compare::wait_mismatches;
-use awaitscope_tests::python::Python;
+use awaitscope_tests::python::{COVERED, Python};
 use awaitscope_tests::tasks::Task;
 use std::fmt::Write;
 
@@ -39,7 +39,8 @@ fn a_process_that_stands_still_tells_the_same() -> Result<()> {
 #[test]
 fn a_crowd_is_told_to_the_last() -> Result<()> {
     let profiler = Profiler::get()?;
-    for python in Python::all()? {
+    for version in COVERED {
+        let python = Python::get(version)?;
         let mut service = python.start("crowd", &["10000"])?;
         let found = profiler.tasks(service.pid(), &[])?;
         let truth = service.truth()?;

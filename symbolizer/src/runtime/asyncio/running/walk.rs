@@ -79,7 +79,9 @@ pub(super) fn walk(heap: &Heap<'_>, thread: ThreadState, current_tasks: Option<A
             }
         }
         next = (frame.previous != 0).then_some(Avma(frame.previous));
-        walked.whole = next.is_none();
+        // A frame that was left, or not yet linked, while it was read has nothing before it
+        // either; but below the outermost is always the entry of the C function.
+        walked.whole = next.is_none() && (frame.entry || frame.foreign);
     }
     if !run.is_empty() {
         walked.runs.push(run);

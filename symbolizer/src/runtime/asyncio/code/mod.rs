@@ -140,6 +140,8 @@ pub(in crate::runtime::asyncio) struct Codes {
     files: HashMap<String, Arc<SourceFile>>,
     roots: Roots,
     round: u32,
+    /// What became known since somebody asked.
+    learned: Vec<Avma>,
 }
 
 #[derive(Debug)]
@@ -183,6 +185,7 @@ impl Codes {
     /// in the next it is looked at once more, as another may stand in its place.
     pub fn begin_round(&mut self) {
         self.round = self.round.wrapping_add(1);
+        self.learned.clear();
         if self.known.len() > MOST_CODES {
             self.known.clear();
         }
@@ -228,7 +231,23 @@ impl Codes {
             round: self.round,
         };
         self.known.insert(place.code, known);
+        if self.learned.len() < MOST_CODES {
+            self.learned.push(place.code);
+        }
         Some(code)
+    }
+
+    /// The code objects that became known since this was asked, for whoever finds out later
+    /// whether the places that told of them were to be believed.
+    pub fn take_learned(&mut self) -> Vec<Avma> {
+        std::mem::take(&mut self.learned)
+    }
+
+    /// Forgets code objects.
+    pub fn forget(&mut self, codes: &[Avma]) {
+        for code in codes {
+            self.known.remove(code);
+        }
     }
 
     fn read(

@@ -57,28 +57,39 @@ pub(super) struct Generator {
 impl Look<'_> {
     /// The class of an object.
     pub fn class(&mut self, object: Avma) -> Option<Arc<TypeInfo>> {
+        /// Another object can take its place.
+        const OB_TYPE: u64 = 8;
+        self.pages.watch(at(object, OB_TYPE), 8);
         self.types.of(object, &self.heap)
     }
 
     /// What an object has under a name.
     pub fn get(&mut self, object: Avma, name: &str) -> Option<Avma> {
-        self.types.get(object, name, &self.heap)
+        let class = self.class(object)?;
+        let Some(offset) = class.slot(name) else {
+            return self.heap.attribute(object, &class, name);
+        };
+        self.pages.watch(at(object, offset), 8);
+        self.heap.pointer(object, offset)
     }
 
     /// From 3.14 on the lowest bits of a value on a stack, or in a variable, are no part of
     /// its address.
     pub fn value(&self, word: u64) -> Option<Avma> {
-        let word = if self.heap.layout.minor >= 14 {
-            word & !0b11
-        } else {
-            word
-        };
+        /// `Py_TAG_BITS`; with both of them set it is a number.
+        const TAG: u64 = 0b11;
+        let newer = self.heap.layout.minor >= 14;
+        if newer && word & TAG == TAG {
+            return None;
+        }
+        let word = if newer { word & !TAG } else { word };
         (word != 0).then_some(Avma(word))
     }
 
     /// Reads a coroutine or generator.
     pub fn generator(&mut self, object: Avma) -> Option<Generator> {
         let layout = self.heap.layout;
+        self.pages.watch(at(object, layout.generator.qualname), 8);
         let frame = match layout.generator.frame {
             GeneratorFrame::Inside(offset) => Some(at(object, offset)),
             GeneratorFrame::Pointer(offset) => {
@@ -95,6 +106,7 @@ impl Look<'_> {
         };
         let instruction = layout.frame.instruction.offset();
         self.pages.watch(at(address, instruction), 8);
+        self.pages.watch(at(address, layout.frame.code), 8);
         let doing = self.doing(object, address)?;
         if doing == Doing::Done {
             return Some(Generator {
@@ -226,10 +238,10 @@ impl Look<'_> {
         let places = code.variables.iter().enumerate();
         for (index, _) in places.filter(|(_, own)| &***own == name) {
             let place = at(first, 8 * index as u64);
+            self.pages.watch(place, 8);
             let Some(value) = self.heap.word(place, 0).and_then(|word| self.value(word)) else {
                 continue;
             };
-            self.pages.watch(place, 8);
             let class = self.class(value)?;
             return match &*class.name {
                 "cell" => self.heap.cell(value),

@@ -36,12 +36,12 @@ use std::sync::Arc;
 use task::{FutureState, Task};
 use waits::Found;
 
-/// So many tasks are read before it is looked whether they stood still: the fewer, the less
-/// time they have to move.
-const TOGETHER: usize = 1024;
+/// How many tasks are read before it is looked whether they stood still, in the first try and
+/// in those after it with what had moved: the fewer, the less time they have to move.
+const TOGETHER: [usize; 5] = [1024, 64, 8, 1, 1];
 
-/// How often tasks that moved are read again.
-const TRIES: u32 = 4;
+/// The most tasks that are tried again: each costs a reading of its own in the end.
+const MOST_AGAIN: usize = 4096;
 
 /// Reads the tasks of all event loops of a process.
 #[derive(Debug)]
@@ -140,36 +140,42 @@ struct Seen {
 
 impl Reading<'_> {
     fn interpreter(&mut self, interpreter: Avma) {
-        let addresses = list::tasks(&mut self.look, interpreter);
-        for together in addresses.chunks(TOGETHER) {
-            let mut left = together.to_vec();
-            for _ in 0..TRIES {
-                left = self.tasks(&left);
-                if left.is_empty() {
-                    break;
-                }
+        let mut left = list::tasks(&mut self.look, interpreter);
+        let mut torn = 0;
+        for together in TOGETHER {
+            let mut moved = Vec::new();
+            for some in left.chunks(together) {
+                moved.extend(self.tasks(some));
                 self.look.pages.clear();
             }
-            let torn = u32::try_from(left.len()).unwrap_or(u32::MAX);
-            self.snapshot.torn = self.snapshot.torn.saturating_add(torn);
-            if self.look.pages.is_full() {
-                self.look.pages.clear();
-            }
+            torn += moved.len().saturating_sub(MOST_AGAIN);
+            moved.truncate(MOST_AGAIN);
+            left = moved;
         }
+        torn += left.len();
+        let torn = u32::try_from(torn).unwrap_or(u32::MAX);
+        self.snapshot.torn = self.snapshot.torn.saturating_add(torn);
     }
 
     /// Reads some tasks, and gives those that moved meanwhile.
     fn tasks(&mut self, addresses: &[Avma]) -> Vec<Avma> {
         let mut read: Vec<(Avma, Option<Seen>)> = Vec::new();
         let mut watched: Vec<Vec<Watched>> = Vec::new();
+        let mut learned = Vec::new();
         self.look.pages.take_watched();
+        self.look.codes.take_learned();
         for address in addresses {
             read.push((*address, self.task(*address)));
             watched.push(self.look.pages.take_watched());
+            learned.push(self.look.codes.take_learned());
         }
         let still = self.look.pages.stood_still(&watched);
         let mut moved = Vec::new();
-        for ((address, seen), still) in read.into_iter().zip(still) {
+        for (((address, seen), still), learned) in read.into_iter().zip(still).zip(learned) {
+            if !still {
+                // The name of another function may have been taken for its own.
+                self.look.codes.forget(&learned);
+            }
             match (still, seen) {
                 (true, Some(seen)) => self.push(seen),
                 // It is no task, or none any more.

@@ -15,9 +15,6 @@ const PAGE: u64 = 4096;
 /// What is longer is read for itself, and not kept.
 const LONGEST_KEPT: usize = 16 * PAGE as usize;
 
-/// The most pages that are kept: what more tasks need is read with the next of them.
-const MOST_PAGES: usize = 1 << 14;
-
 /// Memory as it was, page by page.
 pub(super) struct Pages<'a> {
     memory: &'a dyn ReadMemory,
@@ -53,18 +50,20 @@ impl<'a> Pages<'a> {
         *self.kept.borrow_mut() = Kept::default();
     }
 
-    /// Whether so much is kept that it is time to forget.
-    pub fn is_full(&self) -> bool {
-        self.kept.borrow().pages.len() >= MOST_PAGES
-    }
-
-    /// Notes that what stands there must be the same when it is read once more.
+    /// Notes that what stands there must be the same when it is read once more. What cannot
+    /// be read was no pointer.
     pub fn watch(&self, address: Avma, length: u64) {
-        let length = u32::try_from(length).unwrap_or(u32::MAX);
-        self.kept.borrow_mut().watched.push(Watched {
+        let watched = Watched {
             address: address.0,
-            length,
-        });
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+        };
+        let mut kept = self.kept.borrow_mut();
+        if watched
+            .pages()
+            .all(|page| kept.load(page, self.memory).is_some())
+        {
+            kept.watched.push(watched);
+        }
     }
 
     /// What is to be watched since the last time that this was asked.

@@ -3,6 +3,7 @@
 
 mod code;
 mod objects;
+mod waits;
 
 use super::detect::Detected;
 use super::objects::Heap;

@@ -17,6 +17,9 @@ const EXECUTOR: &str = "concurrent/futures/thread.py";
 /// What runs a callback on a loop.
 const HANDLE: &str = "asyncio/events.py";
 
+/// uvloop's own code: `uvloop/loop.cpython-313-x86_64-linux-gnu.so`.
+const UVLOOP: &str = "cpython/loop.";
+
 /// Whose code loops are.
 const LOOPS: [&str; 4] = ["asyncio/", "uvloop/", "selectors.py", "cpython/"];
 
@@ -89,7 +92,7 @@ pub(super) struct Called {
 pub(super) fn called_back(frames: &[SourceFrame]) -> Option<Called> {
     let runs = frames.iter().rposition(|frame| {
         let name = frame.function.own_name();
-        is_in(frame, HANDLE) && (name == "_run" || name.ends_with("._run"))
+        is_in(frame, HANDLE) && (name == "_run" || name.ends_with("._run")) || is_uvloop(frame)
     })?;
     let inside = frames[runs + 1..].iter();
     let mut inside = inside.zip(runs + 1..);
@@ -116,6 +119,12 @@ fn is_script(frame: &SourceFrame) -> bool {
             .is_some_and(|rest| rest == name),
         _ => false,
     }
+}
+
+/// Whether a frame is one of uvloop's, which runs callbacks without a frame of Python.
+fn is_uvloop(frame: &SourceFrame) -> bool {
+    let file = frame.file.as_ref();
+    file.is_some_and(|file| file.short.starts_with(UVLOOP))
 }
 
 fn is_of_loop(frame: &SourceFrame) -> bool {

@@ -12,8 +12,12 @@ use crate::runtime::asyncio::objects::Heap;
 use crate::runtime::asyncio::progress::CurrentTasks;
 use crate::runtime::asyncio::threads::interpreters;
 use crate::runtime::{Interpreted, Polled, SeenStack, Step, TaskClass, TaskId};
-use awaitscope_sampler::{Avma, MemoryCopy, ReadMemory};
+use awaitscope_sampler::{Avma, MemoryCopy, Nanos, ReadMemory};
 use std::sync::Arc;
+
+/// So long a code object is believed to be what it was: reading all anew for each sample would
+/// cost more than the rest.
+const ROUND: Nanos = Nanos::from_millis(100);
 
 /// Reads the stacks of an interpreter.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub(in crate::runtime::asyncio) struct Interpreter {
     step: SourceFrame,
     not_read: SourceFrame,
     current_tasks: CurrentTasks,
+    /// When the round of `codes` began.
+    round: Nanos,
 }
 
 /// What a thread ran.
@@ -58,6 +64,7 @@ impl Interpreter {
             step: step(),
             not_read: SourceFrame::nameless("[Python, not read]".to_owned()),
             current_tasks: CurrentTasks::default(),
+            round: Nanos::ZERO,
         }
     }
 
@@ -109,7 +116,11 @@ impl Interpreter {
     }
 
     fn name(&mut self, walked: &Walked, task: Option<TaskId>, heap: &Heap<'_>) -> Ran {
-        self.codes.begin_round();
+        let now = Nanos::now();
+        if now.since(self.round) >= ROUND {
+            self.round = now;
+            self.codes.begin_round();
+        }
         let root = walked.task.map(|task| task.frame);
         let mut runs = Vec::with_capacity(walked.runs.len());
         for run in &walked.runs {
@@ -195,7 +206,6 @@ fn merge(natives: &[NativeKind], ran: Ran, natives_whole: bool) -> Interpreted {
         .filter(|(_, native)| matches!(native, NativeKind::Evaluates(_)))
         .map(|(index, _)| index)
         .collect();
-    let polled = polled(&runs, task);
     let mut steps = Vec::new();
     let matching = whole && natives_whole && evaluating.len() >= runs.len();
     if matching || !natives_whole && !evaluating.is_empty() {
@@ -228,10 +238,10 @@ fn merge(natives: &[NativeKind], ran: Ran, natives_whole: bool) -> Interpreted {
         steps.extend(inside.map(|(index, native)| own(index, native)));
     }
     Interpreted {
-        steps,
         complete: whole,
         moved: false,
-        polled,
+        polled: polled(&steps, task),
+        steps,
     }
 }
 
@@ -243,14 +253,20 @@ fn own(index: usize, native: &NativeKind) -> Step {
     }
 }
 
-fn polled(runs: &[Vec<SourceFrame>], task: Option<TaskId>) -> Polled {
+fn polled(steps: &[Step], task: Option<TaskId>) -> Polled {
     if task.is_some() {
         return Polled::Task {
             class: TaskClass::Async,
             id: task,
         };
     }
-    let frames: Vec<SourceFrame> = runs.iter().rev().flatten().cloned().collect();
+    let frames: Vec<SourceFrame> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Script(frame) => Some(frame.clone()),
+            Step::Native(_) => None,
+        })
+        .collect();
     if submitted(&frames).is_some() {
         return Polled::Task {
             class: TaskClass::Blocking,

@@ -18,6 +18,7 @@ const IDLE: f64 = 0.1;
 const LATE_MS: f64 = 20.0;
 const LOST: f64 = 0.01;
 const TRUNCATED: f64 = 0.01;
+const TORN_STACKS: f64 = 0.02;
 const UNSYMBOLIZED: f64 = 0.05;
 const TORN: f64 = 0.05;
 const UNRESOLVED: f64 = 0.05;
@@ -143,7 +144,8 @@ fn poor_quality(report: &Report, findings: &mut Vec<Finding>) {
     let quality = &report.quality;
     let samples = quality.samples.max(1) as f64;
     let lost = quality.lost as f64 / (samples + quality.lost as f64);
-    let truncated = quality.truncated as f64 / samples;
+    let cut = quality.truncated.saturating_sub(quality.torn) as f64 / samples;
+    let torn = quality.torn as f64 / samples;
     let mut find = |share: f64, limit: f64, text: &str, field: &str| {
         if share > limit {
             findings.push(Finding {
@@ -160,10 +162,18 @@ fn poor_quality(report: &Report, findings: &mut Vec<Finding>) {
         "lost",
     );
     find(
-        truncated,
+        cut,
         TRUNCATED,
         "of the stacks are cut off, so some time is not with its task: copy more of each stack",
         "truncated",
+    );
+    find(
+        torn,
+        TORN_STACKS,
+        "of the samples had run on before all of their stacks could be read, so some time is not with \
+         its task: the CPUs have more to do than they can, or awaitscope may not come first on them \
+         (CAP_SYS_NICE)",
+        "torn",
     );
     find(
         quality.unsymbolized_share,

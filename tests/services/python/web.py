@@ -6,6 +6,9 @@ its answer, `/blocking` holds the loop for 25 ms.
 """
 
 import asyncio
+import ctypes
+import multiprocessing
+import signal
 import socket
 import sys
 import threading
@@ -71,9 +74,17 @@ async def blocking():
 ENDPOINTS = [cpu, sleep, db, blocking]
 
 
+def end_with_parent():
+    """A worker whose parent was killed would go on for ever."""
+    if multiprocessing.parent_process():
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
 def fastapi_app():
     import fastapi
 
+    end_with_parent()
     app = fastapi.FastAPI()
     for endpoint in ENDPOINTS:
         app.get("/" + endpoint.__name__)(endpoint)

@@ -90,6 +90,16 @@ pub(super) static RULES: &[Rule] = &[
         "the loop waits here for a thread or process: use what asyncio has of the kind (asyncio.Event, \
          asyncio.Queue, ...), or await asyncio.to_thread(...)"),
 
+    // The lock of the interpreter, told by its own functions: a stripped one exports the second and
+    // the third.
+    Rule {
+        syscalls: &["futex"],
+        ..call(&["take_gil", "PyEval_RestoreThread", "PyEval_AcquireThread"],
+            SLEEPING, Call::Is("[waiting for the GIL]"),
+            "another thread ran Python code and kept the GIL: move work of threads to a process pool, or call what \
+             releases it")
+    },
+
     // Files.
     call(&["pathlib::**", "shutil::**", "tempfile::**", "glob::**", "os::walk", "os::fwalk", "zipfile::**", "tarfile::**",
            "logging::FileHandler::**", "logging::StreamHandler::**", "fileinput::**"],

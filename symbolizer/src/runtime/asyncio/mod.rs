@@ -5,8 +5,6 @@
 //! keeps things (`layout`). Its objects (`objects`), its code (`code`) and its threads
 //! (`threads`) are read for both sides: what runs, and what waits.
 
-#![allow(dead_code, reason = "the running side begins to use it next")]
-
 mod code;
 mod detect;
 mod glue;

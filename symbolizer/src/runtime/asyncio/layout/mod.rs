@@ -105,8 +105,10 @@ pub(in crate::runtime::asyncio) struct InterpreterLayout {
 }
 
 /// `struct _gil_runtime_state`, the same in every version.
+#[allow(dead_code, reason = "who holds the lock is not shown yet")]
 pub(in crate::runtime::asyncio) struct GilLayout;
 
+#[allow(dead_code, reason = "see above")]
 impl GilLayout {
     /// The thread state that took it last: that holds it while it is locked.
     pub const LAST_HOLDER: u64 = 8;

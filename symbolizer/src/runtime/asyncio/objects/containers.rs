@@ -74,6 +74,7 @@ impl Heap<'_> {
         self.word(object, SIZE)
     }
 
+    #[cfg_attr(not(test), allow(dead_code, reason = "for what is queued in a loop"))]
     /// The items of a `collections.deque`, at most the first `most`
     /// (`Modules/_collectionsmodule.c`).
     pub fn deque(&self, object: Avma, most: usize) -> Option<Vec<Avma>> {

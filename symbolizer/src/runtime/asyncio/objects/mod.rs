@@ -10,7 +10,6 @@ mod scalars;
 mod types;
 
 pub(in crate::runtime::asyncio) use containers::MOST_ITEMS;
-#[allow(unused_imports, reason = "the suspended side begins to use them next")]
 pub(in crate::runtime::asyncio) use types::{TypeInfo, Types, flag};
 
 use super::layout::Layout;

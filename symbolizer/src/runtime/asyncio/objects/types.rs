@@ -13,15 +13,9 @@ pub(in crate::runtime::asyncio) mod flag {
     pub const MANAGED_DICT: u64 = 1 << 4;
     /// A class that was made while the program ran.
     pub const HEAP_TYPE: u64 = 1 << 9;
-    /// `list`, `tuple`, `str`, `dict` and `type`, and what derives from them.
-    pub const LIST: u64 = 1 << 25;
-    /// See [`LIST`].
-    pub const TUPLE: u64 = 1 << 26;
-    /// See [`LIST`].
+    /// `str` and what derives from it.
     pub const STR: u64 = 1 << 28;
-    /// See [`LIST`].
-    pub const DICT: u64 = 1 << 29;
-    /// See [`LIST`].
+    /// `type` and what derives from it.
     pub const TYPE: u64 = 1 << 31;
 }
 

@@ -15,25 +15,42 @@ const PAGE: u64 = 4096;
 /// What is longer is read for itself, and not kept.
 const LONGEST_KEPT: usize = 16 * PAGE as usize;
 
+/// Pages that were asked for last are found without a search.
+const AT_HAND: usize = 256;
+
 /// Memory as it was, page by page.
 pub(super) struct Pages<'a> {
     memory: &'a dyn ReadMemory,
     kept: RefCell<Kept>,
 }
 
-#[derive(Default)]
 struct Kept {
-    /// Where the bytes of a page stand; `None` where it cannot be read.
+    /// Which place in `bytes` a page has; `None` where it cannot be read.
     pages: HashMap<u64, Option<usize>>,
+    /// The pages that were read, in the order in which they stand in `bytes`.
+    order: Vec<u64>,
     bytes: Vec<u8>,
-    last: Option<(u64, usize)>,
+    at_hand: Box<[(u64, usize); AT_HAND]>,
     watched: Vec<Watched>,
 }
 
-/// Words that must stand still.
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            pages: HashMap::new(),
+            order: Vec::new(),
+            bytes: Vec::new(),
+            // No page has this number.
+            at_hand: Box::new([(u64::MAX, 0); AT_HAND]),
+            watched: Vec::new(),
+        }
+    }
+}
+
+/// Words that must stand still, by where they stand among the bytes that are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Watched {
-    address: u64,
+    start: u32,
     length: u32,
 }
 
@@ -53,16 +70,19 @@ impl<'a> Pages<'a> {
     /// Notes that what stands there must be the same when it is read once more. What cannot
     /// be read was no pointer.
     pub fn watch(&self, address: Avma, length: u64) {
-        let watched = Watched {
-            address: address.0,
-            length: u32::try_from(length).unwrap_or(u32::MAX),
-        };
-        let mut kept = self.kept.borrow_mut();
-        if watched
-            .pages()
-            .all(|page| kept.load(page, self.memory).is_some())
-        {
-            kept.watched.push(watched);
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if address.0.checked_add(length as u64).is_none() {
+            return;
+        }
+        let kept = &mut *self.kept.borrow_mut();
+        for (page, from, to) in pieces(address.0, length) {
+            let start = kept.load(page, self.memory);
+            let start = start.and_then(|start| u32::try_from(start + from).ok());
+            let Some(start) = start else { continue };
+            kept.watched.push(Watched {
+                start,
+                length: (to - from) as u32,
+            });
         }
     }
 
@@ -71,45 +91,32 @@ impl<'a> Pages<'a> {
         std::mem::take(&mut self.kept.borrow_mut().watched)
     }
 
-    /// Reads all watched pages once more, and says of each group whether it stood still.
+    /// Reads all pages once more, and says of each group whether it stood still.
     pub fn stood_still(&self, groups: &[Vec<Watched>]) -> Vec<bool> {
         let kept = self.kept.borrow();
-        let mut numbers: Vec<u64> = groups.iter().flatten().flat_map(|w| w.pages()).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let mut bytes = vec![0; numbers.len() * PAGE as usize];
-        let buffers = bytes.chunks_exact_mut(PAGE as usize);
-        let mut requests: Vec<ReadRequest<'_>> = numbers
+        let mut now = vec![0; kept.bytes.len()];
+        let buffers = now.chunks_exact_mut(PAGE as usize);
+        let mut requests: Vec<ReadRequest<'_>> = kept
+            .order
             .iter()
             .zip(buffers)
             .map(|(number, into)| ReadRequest::new(Avma(number * PAGE), into))
             .collect();
         self.memory.read_many(&mut requests);
-        let now: HashMap<u64, &[u8]> = numbers
-            .iter()
-            .zip(&requests)
-            .filter(|(_, request)| request.done)
-            .map(|(number, request)| (*number, &*request.into))
-            .collect();
+        let done: Vec<bool> = requests.iter().map(|request| request.done).collect();
         let same = |watched: &Watched| {
-            watched.pieces().all(|(page, from, to)| {
-                let before = kept.page(page).and_then(|bytes| bytes.get(from..to));
-                let now = now.get(&page).and_then(|bytes| bytes.get(from..to));
-                before.is_some() && before == now
-            })
+            let start = watched.start as usize;
+            let words = start..start + watched.length as usize;
+            done[start / PAGE as usize] && kept.bytes[words.clone()] == now[words]
         };
         groups.iter().map(|group| group.iter().all(same)).collect()
     }
 
     /// Copies what of `into` stands in one page.
     fn copy(&self, page: u64, from: usize, into: &mut [u8]) -> bool {
-        let mut kept = self.kept.borrow_mut();
-        let start = match kept.last {
-            Some((last, start)) if last == page => start,
-            _ => match kept.load(page, self.memory) {
-                Some(start) => start,
-                None => return false,
-            },
+        let kept = &mut *self.kept.borrow_mut();
+        let Some(start) = kept.load(page, self.memory) else {
+            return false;
         };
         let end = from + into.len();
         into.copy_from_slice(&kept.bytes[start + from..start + end]);
@@ -118,7 +125,12 @@ impl<'a> Pages<'a> {
 }
 
 impl Kept {
+    /// Where a page stands in the bytes.
     fn load(&mut self, page: u64, memory: &dyn ReadMemory) -> Option<usize> {
+        let place = (page % AT_HAND as u64) as usize;
+        if self.at_hand[place].0 == page {
+            return Some(self.at_hand[place].1);
+        }
         let start = match self.pages.get(&page) {
             Some(start) => *start,
             None => {
@@ -127,32 +139,17 @@ impl Kept {
                 let read = page
                     .checked_mul(PAGE)
                     .is_some_and(|address| memory.read(Avma(address), &mut self.bytes[start..]));
-                if !read {
-                    self.bytes.truncate(start);
+                match read {
+                    true => self.order.push(page),
+                    false => self.bytes.truncate(start),
                 }
                 let start = read.then_some(start);
                 self.pages.insert(page, start);
                 start
             }
         }?;
-        self.last = Some((page, start));
+        self.at_hand[place] = (page, start);
         Some(start)
-    }
-
-    fn page(&self, page: u64) -> Option<&[u8]> {
-        let start = (*self.pages.get(&page)?)?;
-        self.bytes.get(start..start + PAGE as usize)
-    }
-}
-
-impl Watched {
-    fn pages(&self) -> impl Iterator<Item = u64> {
-        self.pieces().map(|(page, ..)| page)
-    }
-
-    /// Its pages, and which bytes of each.
-    fn pieces(&self) -> impl Iterator<Item = (u64, usize, usize)> {
-        pieces(self.address, self.length as usize)
     }
 }
 

@@ -243,11 +243,10 @@ impl Codes {
         std::mem::take(&mut self.learned)
     }
 
-    /// Forgets code objects.
-    pub fn forget(&mut self, codes: &[Avma]) {
-        for code in codes {
-            self.known.remove(code);
-        }
+    /// Forgets code objects, and gives what was known of them.
+    pub fn forget(&mut self, codes: &[Avma]) -> Vec<Arc<Code>> {
+        let known = codes.iter().filter_map(|code| self.known.remove(code));
+        known.map(|known| known.code).collect()
     }
 
     fn read(
@@ -267,6 +266,8 @@ impl Codes {
             None => place
                 .qualname
                 .and_then(|qualname| heap.text(qualname))
+                // Another object may have taken the place of the one that was asked.
+                .filter(|qualname| qualname.rsplit('.').next() == Some(&*name))
                 .unwrap_or_else(|| name.clone()),
         };
         let path = heap.text(Avma(identity.filename))?;

@@ -16,7 +16,7 @@ mod task;
 mod uvloop;
 mod waits;
 
-use super::code::{Codes, Roots};
+use super::code::{Code, Codes, Roots};
 use super::detect::Detected;
 use super::layout::check;
 use super::objects::{Heap, Types};
@@ -138,14 +138,51 @@ struct Seen {
     holds: Vec<u64>,
 }
 
+/// What to do with a task of which it was not found out where it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// Read it again: something that it led to may have moved.
+    TryAgain,
+    /// Say that it is so.
+    Tell,
+}
+
+impl Seen {
+    fn shows(&self, codes: &[Arc<Code>]) -> bool {
+        let functions = self.chain.iter().flat_map(|chain| &chain.functions);
+        !codes.is_empty()
+            && functions.into_iter().any(|function| {
+                codes
+                    .iter()
+                    .any(|code| Arc::ptr_eq(code, &function.frame.code))
+            })
+    }
+
+    fn is_doubtful(&self) -> bool {
+        let broken = self
+            .chain
+            .as_ref()
+            .is_none_or(|chain| chain.end == End::Broken);
+        match self.state {
+            TaskState::Suspended => broken || self.waits.is_empty(),
+            TaskState::Ready => broken,
+            TaskState::Running | TaskState::Complete => false,
+        }
+    }
+}
+
 impl Reading<'_> {
     fn interpreter(&mut self, interpreter: Avma) {
         let mut left = list::tasks(&mut self.look, interpreter);
         let mut torn = 0;
-        for together in TOGETHER {
+        for (index, together) in TOGETHER.into_iter().enumerate() {
+            let doubt = match index + 1 == TOGETHER.len() {
+                true => Doubt::Tell,
+                false => Doubt::TryAgain,
+            };
             let mut moved = Vec::new();
             for some in left.chunks(together) {
-                moved.extend(self.tasks(some));
+                moved.extend(self.tasks(some, doubt));
                 self.look.pages.clear();
             }
             torn += moved.len().saturating_sub(MOST_AGAIN);
@@ -158,7 +195,7 @@ impl Reading<'_> {
     }
 
     /// Reads some tasks, and gives those that moved meanwhile.
-    fn tasks(&mut self, addresses: &[Avma]) -> Vec<Avma> {
+    fn tasks(&mut self, addresses: &[Avma], doubt: Doubt) -> Vec<Avma> {
         let mut read: Vec<(Avma, Option<Seen>)> = Vec::new();
         let mut watched: Vec<Vec<Watched>> = Vec::new();
         let mut learned = Vec::new();
@@ -170,13 +207,21 @@ impl Reading<'_> {
             learned.push(self.look.codes.take_learned());
         }
         let still = self.look.pages.stood_still(&watched);
-        let mut moved = Vec::new();
-        for (((address, seen), still), learned) in read.into_iter().zip(still).zip(learned) {
+        // The name of another function may have been taken for its own by what moved, and
+        // believed by what did not.
+        let mut wrong = Vec::new();
+        for (still, learned) in still.iter().zip(&learned) {
             if !still {
-                // The name of another function may have been taken for its own.
-                self.look.codes.forget(&learned);
+                wrong.extend(self.look.codes.forget(learned));
             }
+        }
+        let mut moved = Vec::new();
+        for ((address, seen), still) in read.into_iter().zip(still) {
+            let still = still && !seen.as_ref().is_some_and(|seen| seen.shows(&wrong));
             match (still, seen) {
+                (true, Some(seen)) if doubt == Doubt::TryAgain && seen.is_doubtful() => {
+                    moved.push(address);
+                }
                 (true, Some(seen)) => self.push(seen),
                 // It is no task, or none any more.
                 (true, None) => {}

@@ -36,7 +36,7 @@ pub use watch::{Targets, WatchOptions, Watcher};
 use crate::debugfile::DebugFiles;
 use crate::module::{AddressSpace, Binaries};
 use crate::runtime::{self, Polled, ProgressReader, Runtime, TaskClass, TaskId};
-use crate::unwind::{PhysicalFrame, ReadStack, StackReader, Unwinder};
+use crate::unwind::{PhysicalFrame, StackReader, Unwinder};
 use awaitscope_sampler::{Event, Mapping, Nanos, Process, Sample, SwitchReason, Tid};
 use folding::{Folding, Readings};
 use moments::Copies;

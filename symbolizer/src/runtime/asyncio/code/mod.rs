@@ -266,8 +266,6 @@ impl Codes {
             None => place
                 .qualname
                 .and_then(|qualname| heap.text(qualname))
-                // Another object may have taken the place of the one that was asked.
-                .filter(|qualname| qualname.rsplit('.').next() == Some(&*name))
                 .unwrap_or_else(|| name.clone()),
         };
         let path = heap.text(Avma(identity.filename))?;

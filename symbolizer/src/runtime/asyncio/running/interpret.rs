@@ -90,7 +90,13 @@ impl Interpreter {
         if ran.runs.is_empty() && !evaluating {
             return None;
         }
-        Some(merge(&natives, ran, seen.whole))
+        let mut merged = merge(&natives, ran, seen.whole);
+        if !merged.complete {
+            // What was read is right, but it does not begin where it seems to.
+            let missing = Step::Script(self.not_read.clone());
+            merged.steps.insert(0, missing);
+        }
+        Some(merged)
     }
 
     fn ran(&mut self, seen: &SeenStack<'_>, copy: &MemoryCopy) -> Option<Ran> {

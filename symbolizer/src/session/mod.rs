@@ -43,6 +43,7 @@ use moments::Copies;
 use name_pool::NamePool;
 use naming::Named;
 use outcome::Accumulated;
+use reading::Whole;
 use recent::Marks;
 use scripts::Scripts;
 use std::collections::{HashMap, HashSet};
@@ -88,6 +89,8 @@ pub struct Session {
     names: NamePool,
     scripts: Scripts,
     copies: Copies,
+    /// The first sample at which something was read.
+    first_moment: Option<Nanos>,
     targets: Arc<Mutex<Targets>>,
     stalls: Stalls,
     seen: Accumulated,
@@ -141,6 +144,7 @@ impl Session {
             names: NamePool::new(),
             scripts: Scripts::default(),
             copies: Copies::default(),
+            first_moment: None,
             targets,
             stalls: Stalls::new(options.stall_threshold),
             seen: Accumulated::new(options.start),
@@ -192,6 +196,8 @@ impl Session {
         let ready = self
             .pending
             .partition_point(|(time, _)| *time < batch.horizon);
+        let first = batch.moments.iter().map(|moment| moment.sampled).min();
+        self.first_moment = self.first_moment.or(first);
         self.copies.add(batch.moments);
         let ready = self.copies.decided(&self.pending, ready, batch.horizon);
         self.copies.settle(&self.pending, ready);
@@ -342,6 +348,10 @@ impl Session {
 
     fn sample(&mut self, sample: &Sample) {
         let read = self.read_sample(sample);
+        if read.whole == Whole::Moved && self.is_early(sample.time) {
+            return;
+        }
+        self.seen.quality.unwound(read.end);
         let kernel = sample.kernel_chain.iter().rev();
         let stack = kernel.fold(read.stack, |stack, address| {
             self.seen.table.push(stack, Address::Kernel(*address))
@@ -359,6 +369,16 @@ impl Session {
             self.known_tasks.extend(task);
         }
         self.fold();
+    }
+
+    /// Whether nothing is read at samples yet: what is to be read, and how, is found out only after
+    /// attaching. Such a sample says nothing, and the time that it stands for is known from the
+    /// switches.
+    fn is_early(&self, time: Nanos) -> bool {
+        /// Longer than it takes.
+        const BEGINNING: Nanos = Nanos(2_000_000_000);
+        time.since(self.seen.start) < BEGINNING
+            && self.first_moment.is_none_or(|first| time < first)
     }
 
     /// Makes one of stacks that read the same, when they have become many.

@@ -19,6 +19,8 @@ pub(super) struct Read {
     pub stack: Option<StackId>,
     pub polled: Polled,
     pub whole: Whole,
+    /// How far it was followed.
+    pub end: UnwindEnd,
 }
 
 /// How far a stack is known that is not all native.
@@ -59,18 +61,18 @@ impl Session {
             end = UnwindEnd::Moved;
         }
         let copy = self.copies.take(sample.tid, sample.time);
-        let read = self.read_frames(
+        let mut read = self.read_frames(
             sample.tid,
             sample.registers.sp(),
             end,
             reader,
             copy.as_ref(),
         );
-        self.seen.quality.unwound(match read.whole {
+        read.end = match read.whole {
             Whole::Interpreted => UnwindEnd::Complete,
             Whole::Moved => UnwindEnd::Moved,
             Whole::AsNative => end,
-        });
+        };
         read
     }
 
@@ -136,6 +138,7 @@ impl Session {
             stack,
             polled: polled.unwrap_or(Polled::Nothing),
             whole,
+            end,
         }
     }
 

@@ -1,10 +1,10 @@
 //! Every step of an asyncio task that held its loop is found, with its length, its cause and its
 //! line; and none that never was.
 
-use anyhow::Result;
-use awaitscope_tests::compare::score_stalls;
+use anyhow::{Context, Result};
+use awaitscope_tests::compare::{culprit_at, every_culprit_leads, score_stalls};
 use awaitscope_tests::python::{COVERED, Python};
-use awaitscope_tests::report::{Report, Stall};
+use awaitscope_tests::report::Stall;
 use awaitscope_tests::{Planted, Profiler, Truth, alone, found_stalls, recorded_window};
 
 const MS: u64 = 1_000_000;
@@ -38,7 +38,8 @@ fn stalls_are_found_with_their_lengths_at_99_hz() -> Result<()> {
         // A pulse of 2 ms finds the begin and the end, where it is not held back itself.
         let on_cpu = score.right_durations(&computing, 6 * MS);
         assert!(on_cpu >= 0.9, "{python}: {on_cpu}: {:#?}", score.matched);
-        every_culprit_is_named(&python, &truth, &recording.report()?);
+        every_culprit_leads(&truth, &recording.report()?, is_culprit)
+            .with_context(|| python.to_string())?;
     }
     Ok(())
 }
@@ -54,26 +55,6 @@ fn kinds_that_compute(truth: &Truth) -> (Vec<&str>, Vec<&str>) {
     kinds.partition(computes)
 }
 
-/// For every planted kind, the line that holds its loop leads its stalls.
-fn every_culprit_is_named(python: &Python, truth: &Truth, report: &Report) {
-    for planted in &truth.planted {
-        let of_kind = report
-            .stalls
-            .iter()
-            .filter(|stall| stall.kind == planted.kind);
-        let all: u64 = of_kind.clone().map(|stall| stall.count).sum();
-        let named: u64 = of_kind
-            .filter(|stall| is_culprit(planted, stall))
-            .map(|stall| stall.count)
-            .sum();
-        assert!(
-            all > 0 && named * 10 >= all * 9,
-            "{python}: {planted:?}: {named} of {all} in {:#?}",
-            report.stalls
-        );
-    }
-}
-
 fn is_culprit(planted: &Planted, stall: &Stall) -> bool {
     let syscall = stall.syscall.as_deref().unwrap_or("-");
     // A machine with more to do than CPUs takes the CPU from those that compute; and another
@@ -82,10 +63,5 @@ fn is_culprit(planted: &Planted, stall: &Stall) -> bool {
         "cpu" => stall.cause == "cpu" || stall.cause == "preempted" || syscall == "futex",
         cause => stall.cause == cause && planted.syscall.split('/').any(|one| one == syscall),
     };
-    let culprit = stall.culprit.as_ref();
-    cause
-        && culprit.is_some_and(|culprit| {
-            culprit.file.as_deref() == Some(planted.file.as_str())
-                && culprit.line == Some(planted.line)
-        })
+    cause && culprit_at(planted, stall).is_some()
 }

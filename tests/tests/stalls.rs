@@ -2,8 +2,8 @@
 //! line; and none that never was.
 
 use anyhow::{Context, Result};
-use awaitscope_tests::compare::score_stalls;
-use awaitscope_tests::report::{Report, Stall};
+use awaitscope_tests::compare::{culprit_at, every_culprit_leads, score_stalls};
+use awaitscope_tests::report::Stall;
 use awaitscope_tests::{
     Planted, Profiler, RunningService, ServiceBuild, Truth, alone, found_stalls, recorded_window,
 };
@@ -35,7 +35,7 @@ fn stalls_are_found_with_their_lengths_at_99_hz() -> Result<()> {
     assert!(off_cpu >= 0.95, "{off_cpu}: {:#?}", score.matched);
     let on_cpu = score.right_durations(&kinds_caused_by("cpu", &truth), 4 * MS);
     assert!(on_cpu >= 0.95, "{on_cpu}: {:#?}", score.matched);
-    every_culprit_is_named(&truth, &recording.report()?)
+    every_culprit_leads(&truth, &recording.report()?, is_culprit)
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_single_thread_is_held_in_the_same_way() -> Result<()> {
         "invented: {:#?}",
         score.invented
     );
-    every_culprit_is_named(&truth, &recording.report()?)
+    every_culprit_leads(&truth, &recording.report()?, is_culprit)
 }
 
 #[test]
@@ -100,9 +100,7 @@ fn what_is_polled_often_and_what_is_idle_never_stalls() -> Result<()> {
     let recording = profiler.record(service.pid(), &["-d", "10s", "-F", "99"])?;
     let truth = service.truth()?;
     let report = recording.report()?;
-    // Of ten thousand polls one can seem long, where the host of a virtual machine held up both the
-    // service and the looks at it.
-    for kind in report.kinds.iter().filter(|kind| kind.stalls > 1) {
+    for kind in report.kinds.iter().filter(|kind| kind.stalls > 0) {
         let true_ones = truth.long_polls_of(&kind.kind, 8 * MS, 0..u64::MAX).count();
         assert!(true_ones > 0, "{kind:?} never stalled");
     }
@@ -148,27 +146,6 @@ fn kinds_caused_by<'a>(cause: &str, truth: &'a Truth) -> Vec<&'a str> {
     planted.map(|planted| planted.kind.as_str()).collect()
 }
 
-/// For every planted kind, the line that holds its worker leads its stalls.
-fn every_culprit_is_named(truth: &Truth, report: &Report) -> Result<()> {
-    for planted in &truth.planted {
-        let of_kind = report
-            .stalls
-            .iter()
-            .filter(|stall| stall.kind == planted.kind);
-        let all: u64 = of_kind.clone().map(|stall| stall.count).sum();
-        let named: u64 = of_kind
-            .filter(|stall| is_culprit(planted, stall))
-            .map(|stall| stall.count)
-            .sum();
-        assert!(
-            all > 0 && named * 10 >= all * 9,
-            "{planted:?}: {named} of {all} in {:#?}",
-            report.stalls
-        );
-    }
-    Ok(())
-}
-
 fn is_culprit(planted: &Planted, stall: &Stall) -> bool {
     let syscall = stall.syscall.as_deref().unwrap_or("-");
     // A machine with more to do than CPUs takes the CPU from those that compute.
@@ -176,10 +153,8 @@ fn is_culprit(planted: &Planted, stall: &Stall) -> bool {
         stall.cause == planted.cause || (planted.cause == "cpu" && stall.cause == "preempted");
     cause
         && syscall == planted.syscall
-        && stall.culprit.as_ref().is_some_and(|culprit| {
-            culprit.file.as_deref() == Some(planted.file.as_str())
-                && culprit.line == Some(planted.line)
-                // Or the library function called on that line.
-                && (culprit.function == planted.function || culprit.function.starts_with("std::"))
+        && culprit_at(planted, stall).is_some_and(|culprit| {
+            // Or the library function called on that line.
+            culprit.function == planted.function || culprit.function.starts_with("std::")
         })
 }

@@ -1,6 +1,8 @@
 //! Stalls, one by one.
 
-use crate::truth::LongPoll;
+use crate::report::{Culprit, Report, Stall};
+use crate::truth::{LongPoll, Planted, Truth};
+use anyhow::{Result, ensure};
 use std::ops::Range;
 
 /// A stall as the profiler tells it, with times on `CLOCK_MONOTONIC`.
@@ -151,6 +153,43 @@ fn is_same(poll: &LongPoll, stall: &FoundStall) -> bool {
 fn overlap_ns(poll: &LongPoll, stall: &FoundStall) -> u64 {
     let end = (poll.start_ns + poll.duration_ns).min(stall.start_ns + stall.duration_ns);
     end.saturating_sub(poll.start_ns.max(stall.start_ns))
+}
+
+/// That for every planted kind the culprit leads its stalls, as `is_culprit` knows it.
+///
+/// # Errors
+/// It does not.
+pub fn every_culprit_leads(
+    truth: &Truth,
+    report: &Report,
+    is_culprit: fn(&Planted, &Stall) -> bool,
+) -> Result<()> {
+    for planted in &truth.planted {
+        let of_kind = report
+            .stalls
+            .iter()
+            .filter(|stall| stall.kind == planted.kind);
+        let all: u64 = of_kind.clone().map(|stall| stall.count).sum();
+        let named: u64 = of_kind
+            .filter(|stall| is_culprit(planted, stall))
+            .map(|stall| stall.count)
+            .sum();
+        ensure!(
+            all > 0 && named * 10 >= all * 9,
+            "{planted:?}: {named} of {all} in {:#?}",
+            report.stalls
+        );
+    }
+    Ok(())
+}
+
+/// The culprit of a stall, if it is at the line of the planted one.
+#[must_use]
+pub fn culprit_at<'a>(planted: &Planted, stall: &'a Stall) -> Option<&'a Culprit> {
+    let culprit = stall.culprit.as_ref()?;
+    let same = culprit.file.as_deref() == Some(planted.file.as_str())
+        && culprit.line == Some(planted.line);
+    same.then_some(culprit)
 }
 
 #[cfg(test)]

@@ -99,4 +99,4 @@ pub use options::{Children, Clocks, KernelPart, Options, SwitchRegisters};
 pub use process::{BlockedThread, Mapped, Mapping, Permissions, Process, ReadMemory, ReadRequest};
 pub use source::{Abilities, SampleSource};
 pub use stop::Stopped;
-pub use tls::thread_pointer;
+pub use tls::{is_thread_block, thread_pointer};

@@ -17,7 +17,7 @@
 //! a small mapping made by the loader, or in the data of a static program.
 
 use crate::ids::{Avma, Tid};
-use crate::process::{Mapped, Mapping, Process, ReadRequest};
+use crate::process::{Mapped, Mapping, Process, ReadMemory, ReadRequest};
 
 /// So far below the end of a stack mapping the block can lie.
 const TOP: u64 = 64 << 10;
@@ -156,12 +156,18 @@ impl<'a, P: Process + ?Sized> Search<'a, P> {
             return false;
         }
         self.looked_at += 1;
-        let word = |offset| self.process.read_word(block.checked_add(offset)?);
-        let number = |offset| word(offset).map(|word| word as u32) == Some(self.number);
-        let glibc = word(16) == Some(block.0) && number(720);
-        let musl = number(48) || number(56);
-        glibc || musl
+        is_thread_block(self.process, block, self.number)
     }
+}
+
+/// Whether the control block of the thread that knows itself by `number` stands at `block`, its
+/// thread pointer.
+pub fn is_thread_block(memory: &(impl ReadMemory + ?Sized), block: Avma, number: u32) -> bool {
+    let word = |offset| memory.read_word(block.checked_add(offset)?);
+    let number = |offset| word(offset).map(|word| word as u32) == Some(number);
+    let glibc = word(16) == Some(block.0) && number(720);
+    let musl = number(48) || number(56);
+    glibc || musl
 }
 
 fn word_at(buffer: &[u8], offset: u64) -> Option<u64> {
@@ -175,7 +181,7 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::ids::Pid;
-    use crate::process::{BlockedThread, Permissions, ReadMemory};
+    use crate::process::{BlockedThread, Permissions};
     use std::collections::HashMap;
 
     const STACK: Mapping = Mapping {

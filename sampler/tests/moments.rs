@@ -27,24 +27,6 @@ impl AtSample for ReadCounter {
     }
 }
 
-/// Whether the thread was off its CPU from before the reading until after it.
-fn lay_still(moment: &Moment, later: &[Event]) -> bool {
-    let mut off = false;
-    for event in later
-        .iter()
-        .take_while(|event| event.time() <= moment.ended)
-    {
-        match event {
-            Event::SwitchOut { tid, time, .. } if *tid == moment.tid => {
-                off = *time <= moment.began;
-            }
-            Event::SwitchIn { tid, .. } if *tid == moment.tid => return false,
-            _ => {}
-        }
-    }
-    off
-}
-
 #[test]
 fn what_is_read_while_the_thread_lies_still_is_what_the_sample_saw() {
     let mut target = Target::start(&["count"]);
@@ -78,7 +60,7 @@ fn what_is_read_while_the_thread_lies_still_is_what_the_sample_saw() {
         let Some(moment) = read.get(&(sample.tid, sample.time)) else {
             continue;
         };
-        if !lay_still(moment, &events[index + 1..]) {
+        if !moment.lay_still(&events[index + 1..]) {
             continue;
         }
         still += 1;

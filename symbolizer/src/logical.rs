@@ -160,7 +160,9 @@ fn frame_kinds(
             let wraps_async = last_async.is_some_and(|last| index < last) && is_wrapper(frame);
             let is_async = frame.function.path.is_async || is_polled_closure(frames, index, class);
             let is_glue = runtimes.iter().any(|runtime| runtime.is_glue(frame));
-            if is_async && !above_task && !(is_glue && is_script(frame)) {
+            // What an interpreter's machinery awaits is machinery, too; a native async function of a
+            // runtime is one that people call.
+            if is_async && !above_task && !(is_glue && frame.is_script()) {
                 FrameKind::Async
             } else if above_task || is_standard_glue(frame) || wraps_async || is_glue {
                 FrameKind::Runtime
@@ -169,13 +171,6 @@ fn frame_kinds(
             }
         })
         .collect()
-}
-
-/// Whether it is a frame of an interpreter. What its machinery awaits is machinery, too; a
-/// native async function of a runtime is one that people call.
-fn is_script(frame: &SourceFrame) -> bool {
-    let file = frame.file.as_ref();
-    file.is_some_and(|file| file.short.ends_with(".py"))
 }
 
 /// In line-tables-only debug information a function that inlines nothing has no

@@ -1,7 +1,7 @@
 //! The table of advice for Python's asyncio. Names are joined by dots there; patterns have `::` for them
 //! as everywhere.
 
-use super::rules::{COMPUTING, Call, READING, Rule, SLEEPING, WAITING};
+use super::rules::{self, COMPUTING, Call, READING, Rule, SLEEPING, WAITING, calls};
 use crate::profile::Cause;
 
 /// The name of the runtime.
@@ -13,25 +13,11 @@ const fn call(
     call: Call,
     advice: &'static str,
 ) -> Rule {
-    Rule {
-        functions,
-        syscalls: &[],
-        causes,
-        call,
-        runtime: Some(ASYNCIO),
-        advice,
-    }
+    calls(ASYNCIO, functions, causes, call, advice)
 }
 
-const fn syscalls(syscalls: &'static [&'static str], call: Call, advice: &'static str) -> Rule {
-    Rule {
-        functions: &[],
-        syscalls,
-        causes: SLEEPING,
-        call,
-        runtime: Some(ASYNCIO),
-        advice,
-    }
+const fn syscalls(names: &'static [&'static str], call: Call, advice: &'static str) -> Rule {
+    rules::syscalls(ASYNCIO, names, call, advice)
 }
 
 #[rustfmt::skip]
@@ -144,13 +130,7 @@ pub(super) static RULES: &[Rule] = &[
         "use asyncio's streams, or loop.sock_recv and its like with a non-blocking socket"),
 
     // Where nothing is known but the cause.
-    Rule {
-        functions: &[],
-        syscalls: &[],
-        causes: COMPUTING,
-        call: Call::Work,
-        runtime: Some(ASYNCIO),
-        advice: "move the computation to a process pool (loop.run_in_executor), to asyncio.to_thread where it \
-                 releases the GIL, or split it with await asyncio.sleep(0)",
-    },
+    call(&[], COMPUTING, Call::Work,
+        "move the computation to a process pool (loop.run_in_executor), to asyncio.to_thread where it releases \
+         the GIL, or split it with await asyncio.sleep(0)"),
 ];

@@ -36,8 +36,9 @@ pub(super) const READING: &[Cause] = &[Cause::Syscall, Cause::Fault, Cause::Cpu]
 pub(super) const SLEEPING: &[Cause] = &[Cause::Syscall];
 pub(super) const COMPUTING: &[Cause] = &[Cause::Cpu];
 
-/// A rule about tasks on Tokio.
-const fn tokio(
+/// A rule about calls of tasks on a runtime.
+pub(super) const fn calls(
+    runtime: &'static str,
     functions: &'static [&'static str],
     causes: &'static [Cause],
     call: Call,
@@ -48,21 +49,37 @@ const fn tokio(
         syscalls: &[],
         causes,
         call,
-        runtime: Some("tokio"),
+        runtime: Some(runtime),
         advice,
     }
 }
 
-/// A rule about a system call of a task on Tokio.
-const fn tokio_syscalls(syscalls: &'static [&'static str], advice: &'static str) -> Rule {
+/// A rule about a system call of tasks on a runtime.
+pub(super) const fn syscalls(
+    runtime: &'static str,
+    syscalls: &'static [&'static str],
+    call: Call,
+    advice: &'static str,
+) -> Rule {
     Rule {
-        functions: &[],
         syscalls,
-        causes: SLEEPING,
-        call: Call::Work,
-        runtime: Some("tokio"),
-        advice,
+        ..calls(runtime, &[], SLEEPING, call, advice)
     }
+}
+
+/// A rule about tasks on Tokio.
+const fn tokio(
+    functions: &'static [&'static str],
+    causes: &'static [Cause],
+    call: Call,
+    advice: &'static str,
+) -> Rule {
+    calls("tokio", functions, causes, call, advice)
+}
+
+/// A rule about a system call of a task on Tokio.
+const fn tokio_syscalls(names: &'static [&'static str], advice: &'static str) -> Rule {
+    syscalls("tokio", names, Call::Work, advice)
 }
 
 /// A rule about a cause, on any runtime.

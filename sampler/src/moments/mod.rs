@@ -19,6 +19,7 @@ mod readers;
 pub use readers::Moments;
 pub(crate) use readers::Waited;
 
+use crate::event::Event;
 use crate::ids::{Avma, Nanos, Tid};
 use crate::process::{Process, ReadMemory};
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,29 @@ pub struct Moment {
     pub ended: Nanos,
     /// What was read.
     pub copy: MemoryCopy,
+}
+
+impl Moment {
+    /// Whether the thread left its CPU before the reading began, and had not come back before it was
+    /// done. `later` are the events after the sample, in the order of time.
+    pub fn lay_still<'a>(&self, later: impl IntoIterator<Item = &'a Event>) -> bool {
+        let mut off = false;
+        for event in later {
+            if event.time() > self.ended {
+                break;
+            }
+            match event {
+                Event::SwitchOut { tid, time, .. } if *tid == self.tid => {
+                    off = *time <= self.began;
+                }
+                Event::SwitchIn { tid, .. } | Event::ThreadExit { tid, .. } if *tid == self.tid => {
+                    return false;
+                }
+                _ => {}
+            }
+        }
+        off
+    }
 }
 
 /// Pieces of a process's memory.

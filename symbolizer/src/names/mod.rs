@@ -241,6 +241,20 @@ impl SourceFrame {
         }
     }
 
+    /// Whether it is one of an interpreter, not of native code: its names are those of a module and
+    /// of what stands in it, with a dot between.
+    #[must_use]
+    pub fn is_script(&self) -> bool {
+        let path = &self.function.path.readable;
+        match self.function.chain.as_slice() {
+            [module, name] => path
+                .strip_prefix(module.as_str())
+                .and_then(|rest| rest.strip_prefix('.'))
+                .is_some_and(|rest| rest == name),
+            _ => false,
+        }
+    }
+
     /// Whose code the frame is, by its file, or else by the package its path
     /// begins with.
     #[must_use]

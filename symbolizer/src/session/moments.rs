@@ -33,9 +33,13 @@ impl Copies {
         if self.0.is_empty() {
             return;
         }
+        let later = |index| {
+            let items: &[(Nanos, Item)] = &pending[index + 1..];
+            items.iter().filter_map(|(_, item)| event(item))
+        };
         for (index, (_, item)) in pending[..ready].iter().enumerate() {
             if let Some(moment) = self.of(item)
-                && !lay_still(moment, &pending[index + 1..])
+                && !moment.lay_still(later(index))
             {
                 let key = (moment.tid, moment.sampled);
                 self.0.remove(&key);
@@ -61,25 +65,11 @@ impl Copies {
     }
 }
 
-/// Whether the thread left its CPU before the reading began, and had not come back before it
-/// was done. `later` are the events after the sample.
-fn lay_still(moment: &Moment, later: &[(Nanos, Item)]) -> bool {
-    let meanwhile = later.iter().take_while(|(time, _)| *time <= moment.ended);
-    let mut off = false;
-    for (time, item) in meanwhile {
-        match item {
-            Item::Event(Event::SwitchOut { tid, .. }) if *tid == moment.tid => {
-                off = *time <= moment.began;
-            }
-            Item::Event(Event::SwitchIn { tid, .. } | Event::ThreadExit { tid, .. })
-                if *tid == moment.tid =>
-            {
-                return false;
-            }
-            _ => {}
-        }
+fn event(item: &Item) -> Option<&Event> {
+    match item {
+        Item::Event(event) => Some(event),
+        Item::Pulse(_) | Item::OffStack(_) => None,
     }
-    off
 }
 
 #[cfg(test)]
@@ -122,15 +112,19 @@ mod tests {
     }
 
     /// A reading from 30 to 50 at the sample of 10.
-    fn holds(later: Vec<(Nanos, Item)>) -> bool {
-        let mut copies = Copies::default();
-        copies.add(vec![Moment {
+    fn moment() -> Moment {
+        Moment {
             tid: TID,
             sampled: Nanos(10),
             began: Nanos(30),
             ended: Nanos(50),
             copy: MemoryCopy::default(),
-        }]);
+        }
+    }
+
+    fn holds(later: Vec<(Nanos, Item)>) -> bool {
+        let mut copies = Copies::default();
+        copies.add(vec![moment()]);
         let mut pending = vec![sample(10)];
         pending.extend(later);
         copies.settle(&pending, 1);
@@ -154,13 +148,7 @@ mod tests {
     #[test]
     fn a_sample_waits_until_its_reading_can_be_judged() {
         let mut copies = Copies::default();
-        copies.add(vec![Moment {
-            tid: TID,
-            sampled: Nanos(10),
-            began: Nanos(30),
-            ended: Nanos(50),
-            copy: MemoryCopy::default(),
-        }]);
+        copies.add(vec![moment()]);
         let pending = [back(TID, 5), sample(10), out(TID, 20)];
         assert_eq!(copies.decided(&pending, 3, Nanos(40)), 1);
         assert_eq!(copies.decided(&pending, 3, Nanos(60)), 3);

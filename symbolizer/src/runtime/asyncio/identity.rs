@@ -7,9 +7,6 @@ use awaitscope_sampler::Avma;
 /// What asyncio calls a task that nobody named: `Task-17` (`asyncio/tasks.py`).
 const DEFAULT_NAME: &str = "Task-";
 
-/// `tp_flags`, at the same place in every version.
-const TP_FLAGS: u64 = 168;
-
 /// The number in the name that asyncio gave the task, which no other task of the process has. A
 /// task with a name of its own has only its address, as `id(task)` gives it: another may have that
 /// after it.
@@ -21,8 +18,7 @@ pub(in crate::runtime::asyncio) fn task_id(heap: &Heap<'_>, task: Avma) -> Optio
 /// The number of a default name: a `str`, or from 3.13 an `int` while nobody has asked for
 /// the name.
 pub(in crate::runtime::asyncio) fn number_of(heap: &Heap<'_>, name: Avma) -> Option<TaskId> {
-    let flags = heap.word(heap.type_of(name)?, TP_FLAGS)?;
-    if flags & flag::STR == 0 {
+    if heap.type_flags(name)? & flag::STR == 0 {
         return u64::try_from(heap.int(name)?).ok().map(TaskId);
     }
     let text = heap.text(name)?;

@@ -79,11 +79,6 @@ pub(in crate::runtime::asyncio) struct Layout {
 pub(in crate::runtime::asyncio) struct RuntimeLayout {
     /// The first interpreter.
     pub interpreters_head: u64,
-    /// Where the lock of the interpreter stands, where all interpreters share one (up to
-    /// 3.11).
-    pub gil: Option<u64>,
-    /// The thread state that holds the lock now, where that is kept here.
-    pub tstate_current: Option<u64>,
 }
 
 /// `PyInterpreterState`.
@@ -97,23 +92,8 @@ pub(in crate::runtime::asyncio) struct InterpreterLayout {
     pub modules: u64,
     /// The names in `sys`.
     pub sysdict: u64,
-    /// A pointer to the lock that its threads take: an own one, or the one that most share
-    /// (from 3.12).
-    pub gil: Option<u64>,
     /// Its list of tasks whose threads have ended (from 3.14).
     pub tasks_head: Option<u64>,
-}
-
-/// `struct _gil_runtime_state`, the same in every version.
-#[allow(dead_code, reason = "who holds the lock is not shown yet")]
-pub(in crate::runtime::asyncio) struct GilLayout;
-
-#[allow(dead_code, reason = "see above")]
-impl GilLayout {
-    /// The thread state that took it last: that holds it while it is locked.
-    pub const LAST_HOLDER: u64 = 8;
-    /// An `int`: 1 while it is held.
-    pub const LOCKED: u64 = 16;
 }
 
 /// `PyThreadState`.
@@ -163,6 +143,8 @@ pub(in crate::runtime::asyncio) struct FrameLayout {
     pub previous: u64,
     /// The names of its module.
     pub globals: u64,
+    /// `f_gen`: its generator, if it has one (up to 3.10).
+    pub generator: Option<u64>,
     /// Where it is.
     pub instruction: InstructionPlace,
     /// The first of its variables: arguments, locals, cells, in the order of their names in

@@ -20,15 +20,12 @@ const V3_8: Layout = Layout {
     minor: 8,
     runtime: RuntimeLayout {
         interpreters_head: 32,
-        gil: Some(1152),
-        tstate_current: Some(1368),
     },
     interpreter: InterpreterLayout {
         next: 0,
         threads_head: 8,
         modules: 56,
         sysdict: 72,
-        gil: None,
         tasks_head: None,
     },
     thread: ThreadLayout {
@@ -48,6 +45,7 @@ const V3_8: Layout = Layout {
         code: 32,
         previous: 24,
         globals: 48,
+        generator: Some(96),
         instruction: InstructionPlace::Bytes(104),
         localsplus: 360,
         stack: StackEnd::Pointer(72),
@@ -100,8 +98,6 @@ const V3_9: Layout = Layout {
     minor: 9,
     runtime: RuntimeLayout {
         interpreters_head: 32,
-        gil: Some(352),
-        tstate_current: Some(568),
     },
     interpreter: InterpreterLayout {
         modules: 856,
@@ -126,6 +122,7 @@ const V3_9: Layout = Layout {
 const V3_10: Layout = Layout {
     minor: 10,
     frame: FrameLayout {
+        generator: Some(88),
         instruction: InstructionPlace::Units(96),
         localsplus: 352,
         stack: StackEnd::Depth {
@@ -164,8 +161,6 @@ const V3_11: Layout = Layout {
     minor: 11,
     runtime: RuntimeLayout {
         interpreters_head: 40,
-        gil: Some(360),
-        tstate_current: Some(576),
     },
     interpreter: InterpreterLayout {
         threads_head: 16,
@@ -186,6 +181,7 @@ const V3_11: Layout = Layout {
         code: 32,
         previous: 48,
         globals: 8,
+        generator: None,
         instruction: InstructionPlace::Pointer(56),
         localsplus: 72,
         stack: StackEnd::Words(64),
@@ -228,15 +224,12 @@ const V3_12: Layout = Layout {
     minor: 12,
     runtime: RuntimeLayout {
         interpreters_head: 40,
-        gil: None,
-        tstate_current: None,
     },
     interpreter: InterpreterLayout {
         next: 0,
         threads_head: 72,
         modules: 944,
         sysdict: 352,
-        gil: Some(384),
         tasks_head: None,
     },
     thread: ThreadLayout {
@@ -283,15 +276,12 @@ const V3_13: Layout = Layout {
     minor: 13,
     runtime: RuntimeLayout {
         interpreters_head: 632,
-        gil: None,
-        tstate_current: None,
     },
     interpreter: InterpreterLayout {
         next: 7264,
         threads_head: 7344,
         modules: 7656,
         sysdict: 7640,
-        gil: Some(16),
         tasks_head: None,
     },
     thread: ThreadLayout {
@@ -329,15 +319,12 @@ const V3_14: Layout = Layout {
     minor: 14,
     runtime: RuntimeLayout {
         interpreters_head: 808,
-        gil: None,
-        tstate_current: None,
     },
     interpreter: InterpreterLayout {
         next: 7272,
         threads_head: 7344,
         modules: 7688,
         sysdict: 7672,
-        gil: Some(16),
         tasks_head: Some(10880),
     },
     thread: ThreadLayout {

@@ -15,6 +15,9 @@ pub(in crate::runtime::asyncio) use types::{TypeInfo, Types, flag};
 use super::layout::Layout;
 use awaitscope_sampler::{Avma, ReadMemory};
 
+/// `PyModuleObject.md_dict`.
+const MD_DICT: u64 = 16;
+
 /// What an object begins with: a reference count and a pointer to its type.
 const OB_TYPE: u64 = 8;
 
@@ -85,6 +88,11 @@ impl Heap<'_> {
                 .map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()))
                 .collect(),
         )
+    }
+
+    /// The dict of the names in a module.
+    pub fn names_of(&self, module: Avma) -> Option<Avma> {
+        self.pointer(module, MD_DICT)
     }
 
     /// The type of an object.

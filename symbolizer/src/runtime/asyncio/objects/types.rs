@@ -179,9 +179,13 @@ impl Raw {
 impl Heap<'_> {
     /// Whether what stands there is a class.
     pub fn is_type(&self, address: Avma) -> bool {
-        let class = self.type_of(address);
-        let flags = class.and_then(|class| self.word(class, TP_FLAGS));
+        let flags = self.type_flags(address);
         flags.is_some_and(|flags| flags & flag::TYPE != 0)
+    }
+
+    /// The [flags](flag) of the class of an object.
+    pub fn type_flags(&self, object: Avma) -> Option<u64> {
+        self.word(self.type_of(object)?, TP_FLAGS)
     }
 
     /// The short name of a class: `Task` of `_asyncio.Task`, as `tp_name` has it.

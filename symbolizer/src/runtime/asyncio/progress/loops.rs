@@ -12,9 +12,6 @@ const RUNNING_LOOP: &str = "__asyncio_running_event_loop__";
 /// `PyRunningLoopHolder.rl_loop` (up to 3.11).
 const RL_LOOP: u64 = 16;
 
-/// `PyModuleObject.md_dict`.
-const MD_DICT: u64 = 16;
-
 /// The loop of uvloop is a C structure: its deque is looked for in so many words of it.
 const MOST_WORDS: u64 = 256;
 
@@ -117,7 +114,7 @@ impl CurrentTasks {
         let heap = Heap { memory, layout };
         let modules = heap.pointer(interpreter, layout.interpreter.modules)?;
         let asyncio = heap.dict_get(modules, "_asyncio")?;
-        let names = heap.pointer(asyncio, MD_DICT)?;
+        let names = heap.names_of(asyncio)?;
         let tasks = heap.dict_get(names, "_current_tasks")?;
         self.known.insert(interpreter, tasks);
         Some(tasks)

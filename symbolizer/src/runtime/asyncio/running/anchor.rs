@@ -4,6 +4,7 @@ use super::native::machinery;
 use crate::frame::Origin;
 use crate::names::{SourceFile, SourceFrame};
 use crate::runtime::{Anchor, TaskClass};
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 /// The C function that takes a task one step further has no frame in Python: it is put where
@@ -66,15 +67,17 @@ fn within(frames: &[SourceFrame], first: usize, class: TaskClass) -> Option<Anch
 }
 
 /// The frame that runs a function which was submitted to an executor.
-pub(super) fn submitted(frames: &[SourceFrame]) -> Option<usize> {
+pub(super) fn submitted(frames: &[impl Borrow<SourceFrame>]) -> Option<usize> {
     let runs = frames.iter().rposition(|frame| {
+        let frame = frame.borrow();
         let name = frame.function.own_name();
         is_in(frame, EXECUTOR) && (name == "run" || name.ends_with(".run"))
     })?;
     // Something must have been begun, that is no more of the executor.
     frames[runs + 1..]
         .iter()
-        .any(|frame| is_script(frame) && !is_in(frame, EXECUTOR))
+        .map(Borrow::borrow)
+        .any(|frame: &SourceFrame| frame.is_script() && !is_in(frame, EXECUTOR))
         .then_some(runs)
 }
 
@@ -89,14 +92,15 @@ pub(super) struct Called {
 
 /// The frame of a callback that is not the loop's own: a loop has some, that read its sockets
 /// and wake its tasks.
-pub(super) fn called_back(frames: &[SourceFrame]) -> Option<Called> {
+pub(super) fn called_back(frames: &[impl Borrow<SourceFrame>]) -> Option<Called> {
     let runs = frames.iter().rposition(|frame| {
+        let frame = frame.borrow();
         let name = frame.function.own_name();
         is_in(frame, HANDLE) && (name == "_run" || name.ends_with("._run")) || is_uvloop(frame)
     })?;
-    let inside = frames[runs + 1..].iter();
+    let inside = frames[runs + 1..].iter().map(Borrow::borrow);
     let mut inside = inside.zip(runs + 1..);
-    let (_, first) = inside.find(|(frame, _)| is_script(frame) && !is_of_loop(frame))?;
+    let (_, first) = inside.find(|(frame, _)| frame.is_script() && !is_of_loop(frame))?;
     Some(Called { run: runs, first })
 }
 
@@ -107,18 +111,6 @@ pub(super) fn runs_loop(frame: &SourceFrame) -> bool {
 
 fn is_step(frame: &SourceFrame) -> bool {
     is_in(frame, STEP_FILE) && frame.function.path.readable == STEP
-}
-
-/// Whether a frame is one of Python: its names are a module and what stands in it.
-fn is_script(frame: &SourceFrame) -> bool {
-    let path = &frame.function.path.readable;
-    match frame.function.chain.as_slice() {
-        [module, name] => path
-            .strip_prefix(module.as_str())
-            .and_then(|rest| rest.strip_prefix('.'))
-            .is_some_and(|rest| rest == name),
-        _ => false,
-    }
 }
 
 /// Whether a frame is one of uvloop's, which runs callbacks without a frame of Python.

@@ -6,7 +6,9 @@ use crate::runtime::asyncio::identity::task_id;
 use crate::runtime::asyncio::objects::Heap;
 use crate::runtime::asyncio::recorder::{Range, Recorder};
 use crate::runtime::asyncio::threads::{ThreadState, interpreters, threads};
-use awaitscope_sampler::{AtSample, Avma, MemoryCopy, Nanos, Process, Tid};
+use awaitscope_sampler::{
+    AtSample, Avma, MemoryCopy, Nanos, Process, ReadMemory, Tid, is_thread_block,
+};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,10 +17,6 @@ const LISTED_AFTER: Nanos = Nanos::from_millis(50);
 
 /// The most threads that are remembered.
 const MOST_THREADS: usize = 1 << 15;
-
-/// Where a thread keeps its number, behind its thread pointer: glibc, and musl 1.2 (as the
-/// sampler's `tls` explains).
-const NUMBER_OF_THREAD: [u64; 2] = [720, 48];
 
 /// Reads what a thread runs.
 #[derive(Debug)]
@@ -71,7 +69,7 @@ impl AtMoment {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn heap<'a>(&'a self, memory: &'a dyn awaitscope_sampler::ReadMemory) -> Heap<'a> {
+    fn heap<'a>(&'a self, memory: &'a dyn ReadMemory) -> Heap<'a> {
         Heap {
             memory,
             layout: &self.detected.layout,
@@ -113,10 +111,7 @@ impl AtMoment {
 fn is_number(heap: &Heap<'_>, thread: ThreadState, number: u32) -> bool {
     match thread.native_id {
         Some(id) => id == u64::from(number),
-        None => NUMBER_OF_THREAD.iter().any(|offset| {
-            let read = heap.int32(Avma(thread.thread_id), *offset);
-            read == i32::try_from(number).ok()
-        }),
+        None => is_thread_block(heap.memory, Avma(thread.thread_id), number),
     }
 }
 

@@ -266,10 +266,10 @@ fn polled(steps: &[Step], task: Option<TaskId>) -> Polled {
             id: task,
         };
     }
-    let frames: Vec<SourceFrame> = steps
+    let frames: Vec<&SourceFrame> = steps
         .iter()
         .filter_map(|step| match step {
-            Step::Script(frame) => Some(frame.clone()),
+            Step::Script(frame) => Some(frame),
             Step::Native(_) => None,
         })
         .collect();
@@ -285,7 +285,7 @@ fn polled(steps: &[Step], task: Option<TaskId>) -> Polled {
             id: None,
         };
     }
-    match frames.iter().any(runs_loop) {
+    match frames.iter().any(|frame| runs_loop(frame)) {
         true => Polled::Worker { shows: None },
         false => Polled::Nothing,
     }

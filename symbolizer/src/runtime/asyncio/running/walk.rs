@@ -4,16 +4,13 @@
 //! process, which is kept, and later through what was kept.
 
 use crate::runtime::asyncio::code::CodePlace;
-use crate::runtime::asyncio::layout::{FrameRoot, GeneratorFrame, Layout};
+use crate::runtime::asyncio::layout::{FrameRoot, GeneratorFrame};
 use crate::runtime::asyncio::objects::{Heap, at};
 use crate::runtime::asyncio::threads::ThreadState;
 use awaitscope_sampler::Avma;
 
 /// No stack is followed further. Python's own limit is 1000, unless it is told otherwise.
 const MOST_FRAMES: usize = 1024;
-
-/// `PyFrameObject.f_gen` up to 3.10, where a frame knows its generator.
-const F_GEN: [(u8, u64); 3] = [(8, 96), (9, 96), (10, 88)];
 
 /// Owners of frames from here on are no functions of Python, but the entry of the C function that
 /// runs them: `FRAME_OWNED_BY_CSTACK` (3.12, 3.13), `FRAME_OWNED_BY_INTERPRETER` (3.14)
@@ -115,7 +112,6 @@ struct RawFrame {
 impl RawFrame {
     fn read(heap: &Heap<'_>, address: Avma) -> Option<Self> {
         let layout = &heap.layout.frame;
-        let gen_offset = generator_offset(heap.layout);
         let offsets = [
             layout.code,
             layout.previous,
@@ -123,7 +119,7 @@ impl RawFrame {
             layout.instruction.offset(),
             layout.owner.unwrap_or(0),
             layout.is_entry.unwrap_or(0),
-            gen_offset.unwrap_or(0),
+            layout.generator.unwrap_or(0),
         ];
         let size = offsets.into_iter().max()? + 8;
         let bytes = heap.block(address, size, 512)?;
@@ -144,7 +140,7 @@ impl RawFrame {
                 Some(offset) => byte(offset)? >= FIRST_FOREIGN_OWNER,
                 None => false,
             };
-        let qualname = gen_offset.and_then(|offset| {
+        let qualname = layout.generator.and_then(|offset| {
             let generator = word(offset).filter(|word| *word != 0)?;
             heap.pointer(Avma(generator), heap.layout.generator.qualname)
         });
@@ -161,13 +157,6 @@ impl RawFrame {
             entry,
         })
     }
-}
-
-fn generator_offset(layout: &Layout) -> Option<u64> {
-    let mut known = F_GEN.iter();
-    known
-        .find(|(minor, _)| *minor == layout.minor)
-        .map(|(_, offset)| *offset)
 }
 
 /// The task whose coroutine is among the frames of the thread.

@@ -9,9 +9,6 @@ use std::collections::HashSet;
 /// No module has more names, and none more modules.
 const MOST_NAMES: usize = 1 << 16;
 
-/// `PyModuleObject.md_dict`.
-const MD_DICT: u64 = 16;
-
 /// Where tasks are kept under a name: in a `WeakSet`, or in a set as they are.
 const SETS: &[&str] = &["_all_tasks", "_scheduled_tasks", "_eager_tasks"];
 
@@ -41,7 +38,7 @@ fn sets(heap: &Heap<'_>, interpreter: Avma) -> Vec<Avma> {
         if !MODULES.iter().any(|name| heap.is_text(key, name)) {
             continue;
         }
-        let names = heap.pointer(module, MD_DICT);
+        let names = heap.names_of(module);
         let names = names.and_then(|names| heap.dict(names, MOST_NAMES));
         for (key, value) in names.unwrap_or_default() {
             if SETS.iter().any(|name| heap.is_text(key, name)) && !found.contains(&value) {

@@ -60,7 +60,7 @@ fn what_is_read_while_the_thread_lies_still_is_what_the_sample_saw() {
         let Some(moment) = read.get(&(sample.tid, sample.time)) else {
             continue;
         };
-        if !moment.lay_still(&events[index + 1..]) {
+        if !moment.lay_still(sample, &events[index + 1..]) {
             continue;
         }
         still += 1;

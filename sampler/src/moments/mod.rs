@@ -8,10 +8,11 @@
 //! ring of that CPU (`perf_event_attr.wakeup_events`). If that is a thread of ours which may run on
 //! this CPU only, the kernel goes from the interrupt straight to it, and the sampled thread waits
 //! behind it, as it stood. That is what any wake-up on a busy CPU does; nothing is stopped or
-//! traced. Whether it went so is told afterwards by the switch records of the thread: it left its CPU
-//! between the sample and the beginning of the reading ([`Moment::began`]), and came back
-//! after its end ([`Moment::ended`]). A reading for which they do not say that is worth nothing
-//! by itself.
+//! traced. Whether it went so is told afterwards by the switch records of the thread
+//! ([`Moment::lay_still`]): it left its CPU before the reading began ([`Moment::began`]) and came back
+//! after its end ([`Moment::ended`]); and it left at once, with the very registers of the sample where we
+//! may see those. A reading for which they do not say that is worth nothing by itself: ours may
+//! have come late, while the thread went on for a while, above all when it is just being started.
 
 mod peek;
 mod readers;
@@ -19,7 +20,7 @@ mod readers;
 pub use readers::Moments;
 pub(crate) use readers::Waited;
 
-use crate::event::Event;
+use crate::event::{Event, Sample};
 use crate::ids::{Avma, Nanos, Tid};
 use crate::process::{Process, ReadMemory};
 use serde::{Deserialize, Serialize};
@@ -48,18 +49,38 @@ pub struct Moment {
     pub copy: MemoryCopy,
 }
 
+/// From the tick to the moment when the thread has left its CPU it takes some twenty microseconds, most
+/// of them to write the sample. What takes longer may have run on meanwhile: also with registers that
+/// came back to what they were, and the sooner where these are not known.
+const AT_ONCE: Nanos = Nanos(100_000);
+const AT_ONCE_UNSEEN: Nanos = Nanos(50_000);
+
 impl Moment {
-    /// Whether the thread left its CPU before the reading began, and had not come back before it was
-    /// done. `later` are the events after the sample, in the order of time.
-    pub fn lay_still<'a>(&self, later: impl IntoIterator<Item = &'a Event>) -> bool {
+    /// Whether the thread left its CPU as `sample` found it, before the reading began, and had not come
+    /// back before it was done. `later` are the events after the sample, in the order of time.
+    pub fn lay_still<'a>(
+        &self,
+        sample: &Sample,
+        later: impl IntoIterator<Item = &'a Event>,
+    ) -> bool {
         let mut off = false;
         for event in later {
             if event.time() > self.ended {
                 break;
             }
             match event {
-                Event::SwitchOut { tid, time, .. } if *tid == self.tid => {
-                    off = *time <= self.began;
+                Event::SwitchOut {
+                    tid,
+                    time,
+                    registers,
+                    ..
+                } if *tid == self.tid => {
+                    let took = time.since(sample.time);
+                    let at_once = match registers {
+                        Some(registers) => **registers == sample.registers && took <= AT_ONCE,
+                        None => took <= AT_ONCE_UNSEEN,
+                    };
+                    off = at_once && *time <= self.began;
                 }
                 Event::SwitchIn { tid, .. } | Event::ThreadExit { tid, .. } if *tid == self.tid => {
                     return false;

@@ -61,7 +61,6 @@ impl Moments {
         };
         for ring in rings {
             let waiting = Waiting {
-                peek: Peek::new(Arc::clone(&ring.ring)),
                 ring,
                 process: Arc::clone(&process),
                 reader: Arc::clone(reader),
@@ -101,19 +100,20 @@ impl Shared {
 /// A thread that waits for the samples of a CPU.
 struct Waiting {
     ring: Waited,
-    peek: Peek,
     process: Arc<LiveProcess>,
     reader: Arc<dyn AtSample>,
     shared: Arc<Shared>,
 }
 
 impl Waiting {
-    fn run(mut self) {
+    fn run(self) {
         // A CPU that is not for us: then each sample of it is late, which shows.
         let _ = stay_on(self.ring.cpu);
         sys::come_first();
+        // Not before: samples from while this thread was on its way are those of threads that went on.
+        let mut peek = Peek::new(Arc::clone(&self.ring.ring));
         while self.wait() {
-            if let Some(sampled) = self.peek.newest() {
+            if let Some(sampled) = peek.newest() {
                 self.read(sampled);
             }
         }

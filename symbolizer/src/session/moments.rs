@@ -38,8 +38,9 @@ impl Copies {
             items.iter().filter_map(|(_, item)| event(item))
         };
         for (index, (_, item)) in pending[..ready].iter().enumerate() {
-            if let Some(moment) = self.of(item)
-                && !moment.lay_still(later(index))
+            if let Item::Event(Event::Sample(sample)) = item
+                && let Some(moment) = self.of(item)
+                && !moment.lay_still(sample, later(index))
             {
                 let key = (moment.tid, moment.sampled);
                 self.0.remove(&key);
@@ -97,11 +98,15 @@ mod tests {
     }
 
     fn out(tid: Tid, time: u64) -> (Nanos, Item) {
+        out_with(tid, time, None)
+    }
+
+    fn out_with(tid: Tid, time: u64, registers: Option<Registers>) -> (Nanos, Item) {
         let event = Event::SwitchOut {
             tid,
             time: Nanos(time),
             reason: SwitchReason::Preempted,
-            registers: None,
+            registers: registers.map(Box::new),
         };
         (Nanos(time), Item::Event(event))
     }
@@ -143,6 +148,35 @@ mod tests {
         assert!(!holds(vec![out(TID, 40), back(TID, 60)]), "too late");
         assert!(!holds(vec![out(TID, 20), back(TID, 45)]), "it came back");
         assert!(!holds(vec![out(Tid(8), 20)]), "somebody else");
+    }
+
+    #[test]
+    fn a_thread_that_left_as_another_than_the_sample_found_spoils_it() {
+        let left_at = |ip| {
+            let registers = Registers::from_ip_sp(Avma(ip), Avma(8));
+            vec![out_with(TID, 20, Some(registers)), back(TID, 60)]
+        };
+        assert!(holds(left_at(1)));
+        assert!(!holds(left_at(2)));
+    }
+
+    #[test]
+    fn a_thread_that_went_on_for_a_while_spoils_it_also_where_its_registers_came_back() {
+        let late = 300_000;
+        let mut copies = Copies::default();
+        copies.add(vec![Moment {
+            began: Nanos(late + 10),
+            ended: Nanos(late + 50),
+            ..moment()
+        }]);
+        let same = Registers::from_ip_sp(Avma(1), Avma(8));
+        let pending = [
+            sample(10),
+            out_with(TID, late, Some(same)),
+            back(TID, late + 60),
+        ];
+        copies.settle(&pending, 1);
+        assert!(copies.take(TID, Nanos(10)).is_none());
     }
 
     #[test]

@@ -144,8 +144,10 @@ fn poor_quality(report: &Report, findings: &mut Vec<Finding>) {
     let quality = &report.quality;
     let samples = quality.samples.max(1) as f64;
     let lost = quality.lost as f64 / (samples + quality.lost as f64);
-    let cut = quality.truncated.saturating_sub(quality.torn) as f64 / samples;
-    let torn = quality.torn as f64 / samples;
+    // What is torn is told of stacks and tasks together.
+    let torn = quality.torn.saturating_sub(quality.torn_tasks);
+    let cut = quality.truncated.saturating_sub(torn) as f64 / samples;
+    let torn = torn as f64 / samples;
     let mut find = |share: f64, limit: f64, text: &str, field: &str| {
         if share > limit {
             findings.push(Finding {

@@ -61,6 +61,14 @@ impl Registers {
         (index < REGISTER_COUNT && self.known & (1 << index) != 0).then(|| self.values[index])
     }
 
+    /// The same but for the one in which a system call leaves its result: a thread that is in one gets
+    /// that without having run on.
+    pub(crate) fn without_result(mut self) -> Self {
+        self.known &= !1;
+        self.values[0] = 0;
+        self
+    }
+
     /// Makes a register known. A register without a place here is ignored.
     #[inline]
     pub fn set(&mut self, register: Register, value: u64) {

@@ -20,6 +20,7 @@ mod readers;
 pub use readers::Moments;
 pub(crate) use readers::Waited;
 
+use crate::arch::Registers;
 use crate::event::{Event, Sample};
 use crate::ids::{Avma, Nanos, Tid};
 use crate::process::{Process, ReadMemory};
@@ -77,7 +78,7 @@ impl Moment {
                 } if *tid == self.tid => {
                     let took = time.since(sample.time);
                     let at_once = match registers {
-                        Some(registers) => **registers == sample.registers && took <= AT_ONCE,
+                        Some(registers) => is_as_found(registers, sample) && took <= AT_ONCE,
                         None => took <= AT_ONCE_UNSEEN,
                     };
                     off = at_once && *time <= self.began;
@@ -89,6 +90,14 @@ impl Moment {
             }
         }
         off
+    }
+}
+
+/// Whether a thread left with the registers that it was sampled with.
+fn is_as_found(left: &Registers, sample: &Sample) -> bool {
+    match sample.kernel_chain.is_empty() {
+        true => *left == sample.registers,
+        false => left.without_result() == sample.registers.without_result(),
     }
 }
 
